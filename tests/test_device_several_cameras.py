@@ -375,6 +375,7 @@ def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome,
     first, second = browser.find_elements(By.CSS_SELECTOR, "#cameras li")
     assert second.find_element(By.CLASS_NAME, "chip").text == "Not available"
     assert "Connection refused" in second.text
+    assert second.find_element(By.TAG_NAME, "a").accessible_name.startswith("Garden")
     wait(browser, lambda b: b.execute_script("return document.querySelector('#cameras img').naturalWidth") == 400)
     for size, columns in ((PHONE, 1), (DESKTOP, 2)):
         with page_size(browser, size):

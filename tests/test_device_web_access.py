@@ -13,6 +13,7 @@ from clocks import Clock, wait_until
 from web_camera import Camera
 from web_client import SECRET, mjpeg_images, open_stream, request, write_token
 
+from device_apps.web.access.login import own_path
 from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -40,6 +41,36 @@ def camera(token_file: Path, clock: Clock) -> Iterator[Camera]:
 @pytest.fixture(autouse=True)
 def a_minute_later(clock: Clock) -> None:
     clock.now += 60
+
+
+@pytest.mark.parametrize(
+    ("wanted", "opened"),
+    [
+        ("/events?label=a%20b#12ab-1", "/events?label=a%20b#12ab-1"),
+        ("/cameras/door/", "/cameras/door/"),
+        *(
+            (wanted, "/")
+            for wanted in (
+                "",
+                "events",
+                "//evil.example",
+                "/\\evil.example",
+                "\\\\evil.example",
+                "/\t/evil.example",
+                "https://evil.example/",
+                "javascript:alert(1)",
+                "/../other",
+                "/a/%2E%2e/other",
+                "/login?next=/",
+                "/logout",
+                "/ä",
+                "/" + "x" * 5000,
+            )
+        ),
+    ],
+)
+def test_login_leads_only_to_own_pages(wanted: str, opened: str) -> None:
+    assert own_path(wanted) == opened
 
 
 def login(camera: Camera, token: str, **headers: str):  # type: ignore[no-untyped-def]

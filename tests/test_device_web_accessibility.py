@@ -77,13 +77,16 @@ def test_explanations_events_and_pause_are_reached_by_keyboard(page: webdriver.C
     pause = page.find_element(By.ID, "pause")
     pause.send_keys(Keys.ENTER)
     wait(page, lambda b: text(b, "state") == "Paused")
+    image = page.find_element(By.ID, "image")
+    assert (image.get_attribute("aria-label") or "").startswith("Image, not live (paused): ")
+    assert text(page, "age").startswith("this image ")
     number = len(lines(page, "#recent li"))
     camera.events.add(SeenEvent("enter", 1000 + number, "banana"))
     pause.send_keys(Keys.ENTER)
     wait(page, lambda b: len(lines(b, "#recent li")) == number + 1)
     camera.events.add(SeenEvent("leave", 1000 + number, "banana", duration_s=2.0))
     script = "return document.getElementById('spoken').textContent"
-    wait(page, lambda b: b.execute_script(script) == f"banana #{1000 + number} left after 2.0 s")
+    wait(page, lambda b: b.execute_script(script) == f"New: banana #{1000 + number} left after 2.0 s")
 
 
 SCENE = """

@@ -199,7 +199,7 @@ def test_page_reconnects_after_a_restart(browser: webdriver.Chrome) -> None:
 
 
 def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    with Camera("--web-token-file", str(write_token(tmp_path))) as camera:
+    with Camera("--web-token-file", str(write_token(tmp_path)), events=RecentEvents()) as camera:
         browser.get(camera.url)
         assert browser.current_url == f"{camera.url}/login"
         browser.find_element(By.ID, "token").send_keys("not the token at all", Keys.ENTER)
@@ -212,10 +212,49 @@ def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path)
         (cookie,) = browser.get_cookies()
         assert cookie["httpOnly"]
         assert cookie["sameSite"] == "Strict"
+        address = f"{camera.url}/events?label=apple#ab-1"
+        browser.delete_all_cookies()
+        browser.get(address)
+        browser.find_element(By.ID, "token").send_keys("not the token at all", Keys.ENTER)
+        wait(browser, lambda b: b.find_element(By.CLASS_NAME, "error").text == "That is not the token.")
+        browser.find_element(By.ID, "token").send_keys(SECRET, Keys.ENTER)
+        wait(browser, lambda b: b.current_url == address)
+        browser.delete_all_cookies()
+        browser.execute_script("signInAgain()")
+        wait(browser, lambda b: "/login?next=" in b.current_url)
+        browser.find_element(By.ID, "token").send_keys(SECRET, Keys.ENTER)
+        wait(browser, lambda b: b.current_url == address)
+        browser.get(camera.url)
+        wait(browser, live)
         browser.find_element(By.CSS_SELECTOR, "#logout button").click()
         wait(browser, lambda b: b.current_url == f"{camera.url}/login")
         browser.get(camera.url)
         assert browser.current_url == f"{camera.url}/login"
+
+
+def test_print_and_page_without_script(page: webdriver.Chrome) -> None:
+    def is_shown(selector: str) -> bool:
+        return page.find_element(By.CSS_SELECTOR, selector).is_displayed()
+
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert (is_shown("#stages"), is_shown("#pause"), is_shown("#show-score")) == (True, False, False)
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    slider = page.find_element(By.ID, "show-score")
+    assert slider.get_attribute("aria-valuetext") == text(page, "shown")
+    assert "banana" in lines(page, "#event-class option"), "although no event is of it"
+    page.execute_script("shown = null; showFrame = () => {}; showState()")
+    assert text(page, "veil") == "Waiting for an image …"
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.refresh()
+        script = "['main', '.notice'].map((name) => document.querySelector(name).offsetHeight)"
+        heights = page.execute_cdp_cmd("Runtime.evaluate", {"expression": script, "returnByValue": True})
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    dead, notice = heights["result"]["value"]
+    assert dead == 0 < notice
 
 
 def test_name_of_the_camera_is_shown(browser: webdriver.Chrome) -> None:

@@ -171,6 +171,8 @@ def test_dialog_shows_images_and_clip_by_keyboard(page: webdriver.Chrome, camera
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     wait(page, lambda b: not is_open(b))
     assert page.current_url.endswith("/events")
+    card = "return itemOf('12ab-3').element.firstChild === document.activeElement"
+    assert page.execute_script(card), "that of the event that was shown last"
     first = page.find_element(By.CSS_SELECTOR, "#list .event")
     first.send_keys(Keys.ENTER)
     wait(page, is_open)
@@ -213,8 +215,12 @@ def test_verdict_is_given_by_keyboard_shown_to_all_and_withdrawn(page: webdriver
 
 def test_unknown_event_is_said(page: webdriver.Chrome, camera: Camera) -> None:
     show(page, camera, "#99zz-1")
-    wait(page, lambda b: spoken(b).startswith("there is no such event"))
+    wait(page, lambda b: text(b, "missing").startswith("There is no such event; the newest "))
+    assert spoken(page).startswith("there is no such event")
     assert not is_open(page)
+    page.find_element(By.CSS_SELECTOR, "#list .event").send_keys(Keys.ENTER)
+    wait(page, is_open)
+    assert not page.find_element(By.ID, "missing").is_displayed()
 
 
 def test_new_event_is_shown_and_said_and_its_clip_when_it_is_complete(page: webdriver.Chrome, camera: Camera) -> None:
@@ -224,6 +230,8 @@ def test_new_event_is_shown_and_said_and_its_clip_when_it_is_complete(page: webd
     page.execute_script("refresh()")
     wait(page, lambda b: lines(b, "#list .more")[0] == "75 % · Front <door> · recording")
     wait(page, lambda b: spoken(b) == "New: banana #1 entered")
+    page.execute_script("sayEvents([events[0].event])")
+    assert page.execute_script("return eventsSaidAt + SUMMARY_MS - performance.now()") > 10_000, "the next one waits"
     page.find_element(By.CSS_SELECTOR, "#list .event").click()
     wait(page, lambda b: text(b, "clip-problem") == "The clip is still being recorded.")
     clip.write_bytes(events.clip.read_bytes())

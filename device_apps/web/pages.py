@@ -22,6 +22,7 @@ __all__ = ["Page", "Script", "accepts_html"]
 _FOLDER = Path(__file__).parent / "page"
 _INCLUDE = re.compile(r"^(?:/\*|<!--) include ([\w.]+) (?:\*/|-->)\n", re.MULTILINE)
 _MESSAGE = "<!-- message -->"
+_NEXT = "<!-- next -->"
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; "
     "media-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self'; "
@@ -45,9 +46,11 @@ class Page:
             self._text = self._text.replace(placeholder, part)
         self._policy = _POLICY.format(script=_hashes("script", self._text), style=_hashes("style", self._text))
 
-    def response(self, status: int = 200, message: str = "", headers: dict[str, str] | None = None) -> HTMLResponse:
-        """Return the page with HTTP ``status``, extra ``headers``, and the escaped ``message`` at its placeholder."""
-        text = self._text.replace(_MESSAGE, html.escape(message))
+    def response(
+        self, status: int = 200, message: str = "", headers: dict[str, str] | None = None, next_path: str = ""
+    ) -> HTMLResponse:
+        """Return the page with HTTP ``status``, extra ``headers``, and escaped texts at their placeholders."""
+        text = self._text.replace(_NEXT, html.escape(next_path)).replace(_MESSAGE, html.escape(message))
         return HTMLResponse(text, status, {"Content-Security-Policy": self._policy, **(headers or {})})
 
 

@@ -44,10 +44,10 @@ def draw_zones(canvas: Image, shapes: ZoneSet, counts: dict[str, Any]) -> None:
     for zone in shapes.zones:
         present = sum(row["count"] for row in counts["zones"].get(zone.name, {}).values())
         x, y = min(zone.points, key=lambda point: (point[1], point[0]))
-        draw_label(canvas, f"{zone.name} {present}", ZONE_COLOR, round(x * width), round(y * height))
+        draw_label(canvas, f"{zone.name}: {present}", ZONE_COLOR, round(x * width), round(y * height))
     for line in shapes.lines:
         rows = counts["lines"].get(line.name, {}).values()
-        text = f"{line.name} in {sum(row['in'] for row in rows)} out {sum(row['out'] for row in rows)}"
+        text = f"{line.name}: in {sum(row['in'] for row in rows)} out {sum(row['out'] for row in rows)}"
         x, y = line.points[0]
         draw_label(canvas, text, LINE_COLOR, round(x * width), round(y * height))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,7 +17,7 @@ from device_apps.web.limits import WebLimits
 from device_apps.web.pages import Page
 from device_apps.web.request_body import read_body
 
-__all__ = ["Login"]
+__all__ = ["Login", "own_path"]
 
 _NEW_LINK = "Make a new one with \u201cOpen on a phone\u201d where you are signed in, or enter the token."
 _REFUSED_CODES = {
@@ -24,6 +25,8 @@ _REFUSED_CODES = {
     CodeState.EXPIRED: f"This link has expired: it was valid for {CODE_S / 60:.0f} minutes. {_NEW_LINK}",
     CodeState.UNKNOWN: f"This link is not valid. {_NEW_LINK}",
 }
+# Printable ASCII without a backslash, which browsers take for a slash; two slashes begin another host.
+_OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")
 _BASIC_LINK = '<a href="login/basic">User and password</a>'
 
 
@@ -58,29 +61,31 @@ class Login:
     async def login(self, request: Request) -> Response:
         """Show the form on GET; check the submitted token or code on POST. A right one always enters."""
         if request.method != "POST":
-            return self._page.response()
+            return self._page.response(next_path=own_path(request.query_params.get("next", "")))
         fields = _fields_of(await read_body(request, self._limits))
         visit: Visit = request.scope[VISIT]
+        next_path = own_path(fields.get("next", ""))
         if "code" not in fields:
             if self._token.matches(fields.get("token", "")):
-                return self._enter(visit)
+                return self._enter(visit, next_path)
             kind, refusal = "token", "That is not the token."
         else:
             state = self._codes.redeem(fields["code"])
             if state is CodeState.VALID:
-                return self._enter(visit)
+                return self._enter(visit, next_path)
             if self._token.is_valid_session(request.cookies.get(self._cookie, "")):
                 return RedirectResponse(f"{visit.root_path}/", 303)  # This device has used its link before.
             kind, refusal = "link", _REFUSED_CODES[state]
         wait_s = await self._slow_down(visit.client)
         if wait_s:
             seconds = round(wait_s) + 1
-            return self._page.response(429, f"Too many wrong {kind}s. Wait {seconds} s.", {"Retry-After": str(seconds)})
-        return self._page.response(401, refusal)
+            message = f"Too many wrong {kind}s. Wait {seconds} s."
+            return self._page.response(429, message, {"Retry-After": str(seconds)}, next_path)
+        return self._page.response(401, refusal, next_path=next_path)
 
     async def basic(self, request: Request) -> Response:
         """Start a session of a browser that has sent user and password, which were checked before."""
-        return self._enter(request.scope[VISIT])
+        return self._enter(request.scope[VISIT], own_path(request.query_params.get("next", "")))
 
     async def logout(self, request: Request) -> Response:
         """Delete the session cookie."""
@@ -89,8 +94,8 @@ class Login:
         response.delete_cookie(self._cookie, path=f"{visit.root_path}/", httponly=True, samesite="strict")
         return response
 
-    def _enter(self, visit: Visit) -> Response:
-        response = RedirectResponse(f"{visit.root_path}/", 303)
+    def _enter(self, visit: Visit, next_path: str) -> Response:
+        response = RedirectResponse(visit.root_path + next_path, 303)
         response.set_cookie(
             self._cookie,
             self._token.new_session(),
@@ -101,6 +106,16 @@ class Login:
             secure=visit.secure,
         )
         return response
+
+
+def own_path(wanted: str) -> str:
+    """Return ``wanted`` if it is a path of this server, with its query and fragment, to open after the login; else "/".
+
+    It comes from a link that anybody may have made: it must not lead to another server, or out of the root path.
+    """
+    parts = unquote(re.split("[?#]", wanted, maxsplit=1)[0]).split("/")
+    is_own = _OWN_PATH.fullmatch(wanted) and not {".", ".."} & set(parts) and parts[1] not in ("login", "logout")
+    return wanted if is_own else "/"
 
 
 def _fields_of(form: bytes) -> dict[str, str]:

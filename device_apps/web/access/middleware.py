@@ -13,7 +13,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -162,7 +162,7 @@ class AuthMiddleware:
                 return error_response(429, f"too many wrong {_kind(login)}s; wait", headers)
         page = request.method in _SAFE_METHODS and accepts_html(request)
         if page and login is None and token is not None and request.scope["path"] != BASIC_PATH:
-            return RedirectResponse(visit.root_path + LOGIN_PATH, 303)
+            return RedirectResponse(visit.root_path + LOGIN_PATH + _next_query(request), 303)
         return self._challenge()
 
     async def slow_down(self, client: str) -> float:
@@ -182,6 +182,13 @@ class AuthMiddleware:
             challenges.append('Basic realm="Edge SSD", charset="UTF-8"')
             needs.append("user and password are needed: Authorization: Basic")
         return error_response(401, ", or ".join(needs), {"WWW-Authenticate": ", ".join(challenges)})
+
+
+def _next_query(request: Request) -> str:
+    """Return the query that makes the login page lead to the page that is asked for; the root needs none."""
+    path, query = quote(request.scope["path"]), request.url.query
+    wanted = f"{path}?{query}" if query else path
+    return "" if wanted == "/" else f"?{urlencode({'next': wanted})}"
 
 
 def _kind(login: Token | BasicLogin) -> str:

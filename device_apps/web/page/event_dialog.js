@@ -13,6 +13,7 @@ async function openEvent(id, isFromAddress = false) {
   } catch (error) {
     if (error.status) {
       leaveAddress();
+      showMissing(error.message);
       return say(error.message);
     }
     showState("away", "No connection");
@@ -49,6 +50,7 @@ async function refreshDialog() {
 }
 
 function showEvent(event) {
+  showMissing("");
   if (!shown || shown.id !== event.id) showVerdictAnswer("");
   shown = event;
   set($("event-title"), describeEvent(event));
@@ -142,6 +144,8 @@ $("older").onclick = () => step(1);
 $("close").onclick = () => $("event").close();
 $("event").onclick = ({ target }) => { if (target === $("event")) $("event").close(); };
 $("event").onclose = () => {
+  const item = itemOf(shown.id);
+  (item ? item.element.firstChild : $("name")).focus();
   shown = null;
   stopClip();
   $("snapshot").removeAttribute("src");

@@ -1,8 +1,8 @@
 // ---- events ----
 
-const MAX_EVENTS = 200, SPEAK_MS = 2000;
+const MAX_EVENTS = 200;
 const PERIODS = { all: Infinity, minutes: 600e3, hour: 3600e3, day: 86400e3 };
-let events = [], held = [], unspoken = [], speakTimer = 0;
+let events = [], held = [];
 
 // Newest first; items are {event, element}.
 function showRecent(recent) {
@@ -21,8 +21,7 @@ function showEvent(event) {
   if (paused) return held.push(event);
   if (!addEvent(event)) return;
   filterEvents();
-  unspoken.push(event);
-  speakTimer = speakTimer || setTimeout(speakEvents, SPEAK_MS);
+  sayEvents([event]);
 }
 
 function showHeldEvents() {
@@ -52,7 +51,7 @@ function eventElement(event) {
 
 function filterEvents() {
   const chosen = $("event-class").value, since = Date.now() - PERIODS[$("event-period").value];
-  const labels = [...new Set(events.map(({ event }) => event.label))].sort();
+  const labels = [...new Set([...settings ? settings.labels : [], ...events.map(({ event }) => event.label)])].sort();
   if ($("event-class").dataset.labels !== labels.join("\n")) {
     $("event-class").dataset.labels = labels.join("\n");
     $("event-class").replaceChildren(make("option", { value: "", textContent: "all classes" }),
@@ -68,14 +67,6 @@ function filterEvents() {
   $("quiet").hidden = number > 0;
   set($("quiet"), events.length ? "None of these." : "Nothing yet.");
   set($("event-count"), events.length ? (number < events.length ? `${number} of ${events.length}` : String(number)) : "");
-}
-
-// Screen readers announce the newest event; not each of many.
-function speakEvents() {
-  speakTimer = 0;
-  const more = unspoken.length > 1 ? `, and ${unspoken.length - 1} more` : "";
-  if (unspoken.length && !paused) $("spoken").textContent = describeEvent(unspoken.at(-1)) + more;
-  unspoken = [];
 }
 
 // ---- the list is one stop of the Tab key; arrow keys move in it ----

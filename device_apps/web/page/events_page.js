@@ -1,5 +1,6 @@
 "use strict";
 /* include elements.js */
+/* include announce.js */
 /* include event_text.js */
 /* include event_filters.js */
 /* include event_list.js */
@@ -14,7 +15,7 @@ let newestTag = "";  // Of the last answer with the newest events: the same one 
 async function ask(path, request = {}, onTag = () => {}) {
   const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS), ...request });
   if (response.status === 401) {
-    location.assign("login");
+    signInAgain();
     throw new Error("login");
   }
   if (response.status === 304) return null;
@@ -27,6 +28,7 @@ async function ask(path, request = {}, onTag = () => {}) {
 function showState(state, text) {
   set($("state"), text);
   $("state").className = `chip ${state}`;
+  sayState(text);
 }
 
 // Ask for the newest events, or those before the oldest one of the list; return what is new of them, null without an answer.
@@ -57,20 +59,26 @@ function showTitle(cameras) {
   document.title = `Events – ${camera || "Edge SSD"}`;
 }
 
+// Why the event of the address is not shown, or "".
+function showMissing(text) {
+  $("missing").hidden = !text;
+  set($("missing"), text && `${capitalized(text)}.`);
+}
+
 function say(text) { $("spoken").textContent = text; }
 
 async function refresh() {
   const isFirst = !isLoaded, added = await load();
   await refreshDialog();
   if (!added || !added.length || isFirst) return;
-  const others = added.length > 1 ? `, and ${added.length - 1} more` : "";
-  say(`New: ${describeEvent(added[0])}${others}`);
+  sayEvents([...added].reverse());
 }
 
 async function applyFilter() {
   turn += 1;
   newestTag = "";
   keepFilter();
+  showMissing("");
   forgetList();
   if (await load()) say(`${events.length}${hasMore ? " newest" : ""} event${events.length === 1 ? "" : "s"} shown`);
 }

@@ -4,6 +4,7 @@ let about = { colors: [] };
 
 /* include connection.js */
 /* include link.js */
+/* include announce.js */
 /* include status.js */
 /* include view.js */
 /* include stats.js */
@@ -30,7 +31,7 @@ function showAbout(received) {
 }
 
 function receive(message) {
-  if (message.kind === "lost" && message.data === "login") return location.assign("login");
+  if (message.kind === "lost" && message.data === "login") return signInAgain();
   noteMessage(message);
   if (message.kind === "frame") showFrame(message);
   else if (message.kind in HANDLERS) HANDLERS[message.kind](message.data);

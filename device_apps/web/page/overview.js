@@ -1,5 +1,6 @@
 "use strict";
 /* include elements.js */
+/* include announce.js */
 /* include phone.js */
 const STATES = { live: "Live", starting: "Starting", unavailable: "Not available", reconnecting: "Reconnecting",
   stalled: "No new image" };
@@ -11,7 +12,7 @@ function card(path) {
   const name = make("h2"), chip = make("span", { className: "chip connecting" }), facts = make("p", { className: "none" });
   const frame = make("div", { className: "frame" }, image, reason);
   const text = make("div", { className: "facts" }, make("div", { className: "row" }, name, chip), facts);
-  const item = make("li", { className: "card camera" }, make("a", { href: path }, frame, text));
+  const item = make("li", { className: "card camera" }, make("a", { href: path }, text, frame));
   $("cameras").append(item);
   return { item, frame, image, reason, name, chip, facts, loadingSince: 0 };
 }
@@ -49,6 +50,7 @@ function show(cameras) {
 
 function showLost() {
   set($("state"), "No connection");
+  sayState("No connection");
   $("state").className = "chip away";
   for (const shown of cards.values()) {
     shown.item.classList.add("dim");
@@ -61,11 +63,12 @@ async function update() {
   if (document.hidden) return;
   try {
     const response = await fetch("api/cameras", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
-    if (response.status === 401) return location.assign("login");
+    if (response.status === 401) return signInAgain();
     if (!response.ok) throw new Error();
     const received = await response.json();
     $("logout").hidden = $("open-phone").hidden = !received.login;
     set($("state"), "Connected");
+    sayState("Connected");
     $("state").className = "chip live";
     show(received.cameras);
   } catch {

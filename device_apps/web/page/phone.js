@@ -8,7 +8,7 @@ async function makeLink() {
   set($("phone-answer"), "");
   try {
     const response = await fetch("api/login-link", { method: "POST", signal: AbortSignal.timeout(LINK_ANSWER_MS) });
-    if (response.status === 401) return location.assign("login");
+    if (response.status === 401) return signInAgain();
     const received = await response.json();
     if (!response.ok) throw new Error(received.error);
     if ($("phone").open) showLink(received);
@@ -24,7 +24,7 @@ function showLink({ url, valid_s, qr, hint }) {
   $("phone-code").hidden = !qr;
   if (qr) $("phone-code").src = qr;
   $("phone-hint").hidden = !hint;
-  set($("phone-hint"), hint && hint[0].toUpperCase() + hint.slice(1));
+  set($("phone-hint"), capitalized(hint));
   $("phone-link").value = url;
   $("phone-valid").hidden = false;
   const showTime = () => {

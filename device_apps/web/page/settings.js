@@ -23,6 +23,7 @@ function showSettings(received) {
   input.min = percent(received.score_threshold_min);
   set($("threshold-hint"), `From ${input.min} to 100 %. The model's own is ${percent(received.score_threshold_default)} %.`);
   $("classes-detected").hidden = received.labels.length < 2;
+  filterEvents();
   // Another viewer's change does not erase what is being typed here.
   if (!$("detector").contains(document.activeElement) || JSON.stringify(before) !== JSON.stringify(received)) fillForm();
 }
@@ -44,6 +45,7 @@ function checkBoxes(parent, labels, isChecked) {
 function showFilter() {
   const value = Number($("show-score").value), all = value <= Number($("show-score").min);
   set($("shown"), all ? `all, from ${value} %` : `from ${value} %`);
+  $("show-score").setAttribute("aria-valuetext", $("shown").textContent);
   drawFrame();
 }
 

@@ -24,10 +24,10 @@ function noteMessage(message) {
   heard.captured = message.data.captured;
 }
 
-// Milliseconds since the newest frame was captured; null if that is not known.
-function frameAge() {
-  if (heard.captured === null || heard.offset === Infinity) return null;
-  return Math.max(0, performance.now() - 1000 * heard.captured - heard.offset);
+// Milliseconds since a frame, by default the newest, was captured; null if that is not known.
+function frameAge(captured = heard.captured) {
+  if (captured === null || heard.offset === Infinity) return null;
+  return Math.max(0, performance.now() - 1000 * captured - heard.offset);
 }
 
 // Longest age of a live frame: some cameras send one every ten seconds.
@@ -48,10 +48,10 @@ function currentState() {
   if (heard.status.state !== "live") return [heard.status.state, capitalized(heard.status.reason)];
   if (age === null) return ["starting", "Waiting for an image …"];
   if (age > ageLimit()) return ["stalled", `No new image for ${duration(age / 1000)}.`];
+  if (!shown) return ["starting", "Waiting for an image …"];
   return ["live", ""];
 }
 
-const capitalized = (text) => text && text[0].toUpperCase() + text.slice(1);
 function duration(seconds) {
   const s = Math.floor(seconds), days = Math.floor(s / 86400), hours = Math.floor(s / 3600) % 24, minutes = Math.floor(s / 60) % 60;
   if (days) return `${days} d ${hours} h`;

@@ -1,7 +1,7 @@
 // ---- view: the live image; which boxes are drawn is a choice of this tab alone ----
 
 const filter = { score: 0, hidden: new Set() };
-let shown = null, newest = null, paused = false;
+let shown = null, newest = null, paused = false, inImage = "", imageState = "connecting";
 
 async function showFrame({ data, image }) {
   if (paused) return;
@@ -10,7 +10,7 @@ async function showFrame({ data, image }) {
   if (!bitmap) return;
   if (newest !== data || paused) return bitmap.close();
   if (shown) shown.bitmap.close();
-  shown = { bitmap, data };
+  shown = { bitmap, data, capturedAt: performance.now() - (frameAge(data.captured) || 0) };
   set($("size"), data.size.join(" × "));
   drawFrame();
 }
@@ -34,8 +34,13 @@ function drawFrame() {
   drawZones(pen, width, height, 1.4 * text, boxes, data.size);
   const counts = new Map();
   for (const [, label] of boxes) counts.set(label, (counts.get(label) || 0) + 1);
-  const found = [...counts].map(([label, number]) => `${number} ${label}`).join(", ") || "no detection";
-  canvas.setAttribute("aria-label", `Live image: ${found}`);
+  inImage = [...counts].map(([label, number]) => `${number} ${label}`).join(", ") || "no detection";
+  nameImage();
+}
+
+function nameImage() {
+  const name = imageState === "live" ? "Live image" : `Image, not live (${STATES[imageState].toLowerCase()})`;
+  $("image").setAttribute("aria-label", shown ? `${name}: ${inImage}` : "No image yet");
 }
 
 function drawBox(pen, [classId, label, score, [left, top, right, bottom]], fx, fy, lineHeight) {
@@ -56,15 +61,19 @@ function drawLabel(pen, text, left, top, lineHeight, [r, g, b]) {
 }
 
 function showState() {
-  const [found, why] = currentState(), live = found === "live", state = live && paused ? "paused" : found, age = frameAge();
+  const [found, why] = currentState(), live = found === "live", state = live && paused ? "paused" : found;
+  const age = paused && shown ? performance.now() - shown.capturedAt : frameAge();
   for (const chip of [$("state"), $("badge")]) {
     chip.className = `chip ${state}`;
     set(chip, STATES[state]);
   }
+  sayState(STATES[state]);
+  imageState = state;
+  nameImage();
   $("view").classList.toggle("dim", !live);
   $("veil").hidden = live;
   set($("veil"), why);
-  set($("age"), age === null || state === "connecting" ? "" : `newest image ${age < 59500 ? `${(age / 1000).toFixed(1)} s` : duration(age / 1000)} ago`);
+  set($("age"), age === null || !shown || state === "connecting" ? "" : `${paused ? "this" : "newest"} image ${age < 59500 ? `${(age / 1000).toFixed(1)} s` : duration(age / 1000)} ago`);
   if (!live) clearSpeed();
   if (state === "away" || state === "full") clearStats();
   const name = about.name || about.source || "", warning = live || state === "connecting" ? "" : `${STATES[state]} – `;
@@ -75,7 +84,8 @@ $("pause").onclick = () => {
   paused = !paused;
   $("pause").textContent = paused ? "Resume" : "Pause";
   showState();
-  if (!paused) showHeldEvents();
+  if (paused) forgetUnsaid();
+  else showHeldEvents();
 };
 $("full").hidden = !document.fullscreenEnabled;
 $("full").onclick = () => document.fullscreenElement ? document.exitFullscreen() : $("view").requestFullscreen();

@@ -41,13 +41,13 @@ function drawZones(pen, width, height, lineHeight, boxes, size) {
   for (const { name, points } of zones.zones) {
     const rows = Object.entries(zoneCounts.zones[name] || {}), top = points.reduce((a, b) => (b[1] < a[1] ? b : a));
     drawPath(pen, [...points, points[0]].map(place), ZONE_COLOR);
-    drawLabel(pen, `${name} ${total(rows, "count")}`, ...place(top), lineHeight, ZONE_COLOR);
+    drawLabel(pen, `${name}: ${total(rows, "count")}`, ...place(top), lineHeight, ZONE_COLOR);
   }
   for (const { name, points } of zones.lines) {
     const rows = Object.entries(zoneCounts.lines[name] || {}), ends = points.map(place);
     drawPath(pen, ends, LINE_COLOR);
     drawPath(pen, arrow(ends, ARROW * Math.min(width, height)), LINE_COLOR);
-    drawLabel(pen, `${name} in ${total(rows, "in")} out ${total(rows, "out")}`, ...ends[0], lineHeight, LINE_COLOR);
+    drawLabel(pen, `${name}: in ${total(rows, "in")} out ${total(rows, "out")}`, ...ends[0], lineHeight, LINE_COLOR);
   }
 }
 
