@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from device_apps.mp4_fragments import end_of_fragments
+from edge_ssd.atomic_write import is_running
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["keep_killed_recordings", "lock_recording", "unused_path"]
+__all__ = ["is_recording", "keep_killed_recordings", "lock_recording", "unused_path"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,34 +49,37 @@ def keep_killed_recordings(path: Path) -> None:
     for match, entry in sorted(leftovers, key=lambda found: found[1].name):
         with contextlib.suppress(OSError):
             is_part = match[2] is not None
-            if entry.is_file() and not entry.is_symlink() and not _is_used(int(match[1]), entry, is_part=is_part):
+            if (
+                entry.is_file()
+                and not entry.is_symlink()
+                and not is_recording(entry, int(match[1]), is_locked=not is_part)
+            ):
                 _keep(entry, path, is_part=is_part)
+
+
+def is_recording(path: Path, process_id: int, *, is_locked: bool = True) -> bool:
+    """Return whether a process writes a temporary file that is named after it; raise OSError if it cannot be read.
+
+    ``is_locked`` is whether it locks the file until it is complete, or completes it within seconds.
+    """
+    # The process of another container cannot be asked; and after a restart, this one may have the number of the killed.
+    if fcntl is not None:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    if process_id == os.getpid():
+        return False
+    # After a restart of the machine, any process may have the number of the killed one.
+    if is_locked and abs(time.time() - path.stat().st_mtime) > _SETTLED_S:
+        return False
+    return is_running(process_id)
 
 
 def unused_path(path: Path) -> Path:
     """Return "seen-2.mp4" for "seen.mp4", or the next number whose file does not exist."""
     return next(name for number in itertools.count(2) if not (name := path.with_stem(f"{path.stem}-{number}")).exists())
-
-
-def _is_used(process_id: int, path: Path, *, is_part: bool) -> bool:
-    # The process of another container cannot be asked; and after a restart, this one may have the number of the killed.
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    if process_id == os.getpid():
-        return False
-    # After a restart of the machine, any process may have the number of the killed one. Parts are not locked.
-    if not is_part and abs(time.time() - path.stat().st_mtime) > _SETTLED_S:
-        return False
-    try:
-        os.kill(process_id, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # Of another user.
-        return True
-    return True
 
 
 def _keep(leftover: Path, path: Path, *, is_part: bool) -> None:

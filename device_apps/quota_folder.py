@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import re
 import shutil
 import stat
@@ -14,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from device_apps.killed_recordings import is_recording
 from device_apps.sinks import make_folder
-from edge_ssd.atomic_write import is_running
 
 __all__ = ["QuotaFolder"]
 
@@ -130,8 +129,10 @@ def _target_of_left_over(path: Path, name: re.Pattern[str]) -> Path | None:
     match = re.fullmatch(r"\.(.+)\.(\d+)-[0-9a-f]{8}(\.\w+)", path.name, re.ASCII)
     if match is None or not name.fullmatch(match[1] + match[3]):
         return None
-    process_id = int(match[2])  # after a restart, this process may have the number of the killed one
-    return None if process_id != os.getpid() and is_running(process_id) else path.with_name(match[1] + match[3])
+    try:
+        return None if is_recording(path, int(match[2])) else path.with_name(match[1] + match[3])
+    except OSError:
+        return None
 
 
 def _keep_or_delete(path: Path, target: Path, is_usable: Callable[[Path], bool] | None) -> None:

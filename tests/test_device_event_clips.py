@@ -21,6 +21,7 @@ from device_apps.event_clips.clip_options import ClipOptions
 from device_apps.event_clips.frame_ring import EncodedFrame, FrameRing
 from device_apps.event_clips.recorder import ClipRecorder
 from device_apps.events.event import Event, EventKind
+from device_apps.killed_recordings import lock_recording
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
@@ -210,11 +211,18 @@ def test_clip_that_was_not_finished_is_kept_by_the_next_start(tmp_path: Path, ca
     written, whole = path.read_bytes(), len(seconds_in(path))
     path.unlink()
     # As a killed process leaves them: OpenCV writes what it has now and then, and nothing at first.
-    (tmp_path / f".{path.stem}.{os.getpid()}-0123abcd.webm").write_bytes(written[: len(written) // 2])
-    (tmp_path / f".{path.stem[:-1]}2.{os.getpid()}-0123abcd.webm").touch()
-    with ClipRecorder(tmp_path, OPTIONS) as recorder:
-        assert recorder.find(path.name) == path
-    assert list(tmp_path.iterdir()) == [path]
+    left, empty, busy = (
+        tmp_path / f".{path.stem[:-1]}{number}.{process}-0123abcd.webm"
+        for number, process in ((1, 1), (2, os.getpid()), (3, 1))
+    )
+    for file in (left, empty, busy):
+        file.write_bytes(b"" if file == empty else written[: len(written) // 2])
+        os.utime(file, (time.time() - 60,) * 2)  # A process of now has the number of the one before the restart.
+    with busy.open("rb") as locked:
+        lock_recording(locked)
+        with ClipRecorder(tmp_path, OPTIONS) as recorder:
+            assert recorder.find(path.name) == path
+    assert sorted(tmp_path.iterdir()) == [busy, path]
     assert 0 < len(seconds_in(path)) < whole
     assert [message.split(": ")[1].split(" when")[0] for message in caplog.messages] == ["was not finished"] * 2
     assert ["is kept" in message for message in caplog.messages] == [True, False]
