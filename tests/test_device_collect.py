@@ -166,7 +166,9 @@ def test_images_of_a_killed_program_and_of_earlier_runs_are_kept(tmp_path: Path)
     content = json.loads((tmp_path / "annotations" / "instances.json").read_text())
     assert [entry["id"] for entry in content["images"]] == [1, 2, 3, 4]
     assert len(content["annotations"]) == 3
-    (tmp_path / "images" / content["images"][0]["file_name"]).unlink()
+    gone = tmp_path / "images" / content["images"][0]["file_name"]
+    gone.unlink()
+    gone.symlink_to(tmp_path / "nowhere.jpg")
     assert len(CocoFolder(tmp_path, LABELS)) == 3
 
 

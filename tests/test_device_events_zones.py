@@ -19,6 +19,7 @@ from device_apps.events.mqtt.zone_topics import ZoneTopics
 from device_apps.events.tracker import Tracker
 from device_apps.zones.active_zones import ActiveZones
 from device_apps.zones.monitor import ZoneMonitor
+from device_apps.zones.totals import Totals
 from edge_ssd.errors import EdgeSSDError
 
 LABELS = ("banana", "apple")
@@ -107,6 +108,17 @@ def test_counts_are_written_at_most_every_five_seconds_and_at_the_end(tmp_path: 
     kept.close(time.monotonic() + 5)
     assert CountsFile(path).totals.visits == {"gate": {"banana": 4}}
     assert [file.name for file in path.parent.iterdir()] == ["counts.json"]
+
+
+def test_counts_of_many_names_can_be_read_again() -> None:
+    """A program may save zones under ever new names."""
+    totals = Totals()
+    for number in range(1200):
+        totals.add_visit(f"zone {number}", "banana")
+        totals.add_visit("door", "banana")
+        totals.add_crossing(f"line {number}", "banana", "in")
+    again = Totals.from_json(totals.to_json())
+    assert (len(again.visits), again.visits["door"], len(again.crossings)) == (1000, {"banana": 1200}, 1000)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'{"version": 1'])

@@ -66,7 +66,7 @@ class CocoFolder:
 
     def image_paths(self) -> list[Path]:
         """Return the images, oldest first."""
-        return sorted(path for path in (self._folder / _IMAGES).iterdir() if path.suffix == ".jpg")
+        return sorted(path for path in (self._folder / _IMAGES).iterdir() if path.suffix == ".jpg" and path.is_file())
 
     def __len__(self) -> int:
         return len(self._images)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from edge_ssd.errors import DataError
 
 __all__ = ["Totals"]
+
+_Count = TypeVar("_Count", int, list[int])
 
 _MAX_NAMES = 1000  # Zones or lines, also of former configurations.
 _MAX_COUNT = 10**15
@@ -17,7 +19,8 @@ _MAX_COUNT = 10**15
 class Totals:
     """Number of visits of zones, and of crossings of lines in and out, by name and label.
 
-    Names that are no longer configured are kept: they may come back.
+    Names that are no longer configured are kept: they may come back. Of more than a thousand, the one that was counted
+    last the longest time ago is forgotten.
 
     Attributes:
         visits: {zone: {label: number}}.
@@ -32,13 +35,13 @@ class Totals:
 
     def add_visit(self, zone: str, label: str) -> None:
         """Count an object that entered a zone."""
-        labels = self.visits.setdefault(zone, {})
+        labels = _latest(self.visits, zone)
         labels[label] = labels.get(label, 0) + 1
         self.version += 1
 
     def add_crossing(self, line: str, label: str, direction: str) -> None:
         """Count a crossing, "in" or "out"."""
-        self.crossings.setdefault(line, {}).setdefault(label, [0, 0])[direction == "out"] += 1
+        _latest(self.crossings, line).setdefault(label, [0, 0])[direction == "out"] += 1
         self.version += 1
 
     def to_json(self) -> str:
@@ -60,6 +63,15 @@ class Totals:
         except (ValueError, RecursionError):
             raise DataError("is not valid JSON") from None
         return totals
+
+
+def _latest(counts: dict[str, dict[str, _Count]], name: str) -> dict[str, _Count]:
+    """Return the counts of a name by label, and make it the last of all names."""
+    labels = counts.pop(name, {})
+    if len(counts) >= _MAX_NAMES:  # More could not be read again.
+        del counts[next(iter(counts))]
+    counts[name] = labels
+    return labels
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
