@@ -34,6 +34,7 @@ from edge_ssd.reference_targets import MultiboxTarget, multibox_target
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
+    from edge_ssd.drawing import draw_detections
     from edge_ssd.runtime.bundle import Bundle, BundleSource, Defaults, HeadSpec, Readable, SelfTest, read_bundle
     from edge_ssd.runtime.detections import Detection, Detections
     from edge_ssd.runtime.detector import Detector, ModelLike
@@ -96,6 +97,7 @@ __all__ = [
     "clip_boxes",
     "cxcywh_to_xyxy",
     "default_model",
+    "draw_detections",
     "find_model",
     "multibox_detection",
     "multibox_prior",
@@ -112,6 +114,7 @@ __all__ = [
 ]
 
 # Loaded when first asked for, so that `import edge_ssd` for the geometry alone costs little more than NumPy does.
+# Modules are relative to edge_ssd.runtime.
 _LAZY = {
     "Backend": "interpreter",
     "Bundle": "bundle",
@@ -139,6 +142,7 @@ _LAZY = {
     "Tile": "tiles",
     "Tiles": "tiles",
     "default_model": "shipped_models",
+    "draw_detections": ".drawing",
     "find_model": "shipped_models",
     "numpy_resize": "resize",
     "opencv_resize": "resize",
@@ -153,7 +157,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one that exist
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
-        value = getattr(importlib.import_module(f"edge_ssd.runtime.{_LAZY[name]}"), name)
+        value = getattr(importlib.import_module(f".{_LAZY[name]}", "edge_ssd.runtime"), name)
         globals()[name] = value
         return value
 

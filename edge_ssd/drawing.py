@@ -9,15 +9,15 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.checks import require_type
 from edge_ssd.fonts import font_for
-
-if TYPE_CHECKING:
-    from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.image_input import ImageLike, as_rgb
+from edge_ssd.runtime.resize import ImageArray
 
 __all__ = ["Color", "Image", "class_color", "draw_boxes", "draw_detections", "draw_label"]
 
@@ -29,9 +29,20 @@ _FIRST_HUE = 0.33
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
-def draw_detections(image: Image, detections: Detections) -> Image:
-    """Return a copy of ``image`` (uint8 RGB [H, W, 3]) with the box, label and score of each detection."""
-    return draw_boxes(image, detections.xyxy, detections.class_id, detections.names, detections.confidence)
+def draw_detections(image: ImageLike, detections: Detections) -> ImageArray:
+    """Return a copy of an image as uint8 RGB [H, W, 3] with the box, label and score of each detection.
+
+    Args:
+        image: any that :meth:`edge_ssd.Detector.detect` takes; an array must be RGB.
+        detections: in pixels of ``image``.
+
+    Raises:
+        ImageError: not a valid image.
+        SettingError: ``detections`` are something else.
+    """
+    require_type("detections", detections, Detections)
+    pixels = as_rgb(image)
+    return draw_boxes(pixels, detections.xyxy, detections.class_id, detections.names, detections.confidence)
 
 
 def draw_boxes(

@@ -145,7 +145,7 @@ class Network:
         down_sampling: a block halves its map at its end by max pooling ("pool", the book's), or at its beginning by
             the "stride" of its first convolution, which makes its other layers four times cheaper.
         top_down: the heads of each level but the last two read the sum of its map and the up-sampled map of the next
-            coarser level, see :meth:`edge_ssd.training.model.tiny_ssd.TinySSD.add_coarser`.
+            coarser level, see ``TinySSD.add_coarser``.
     """
 
     labels: tuple[str, ...]

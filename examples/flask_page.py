@@ -9,12 +9,10 @@ import functools
 import io
 import os
 
-import numpy as np
 from flask import Flask, render_template_string, request
-from PIL import Image, ImageOps
+from PIL import Image
 
-from edge_ssd import Detector, ImageError
-from edge_ssd.drawing import draw_detections
+from edge_ssd import Detector, ImageError, draw_detections
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -50,11 +48,10 @@ def index() -> tuple[str, int]:
     data = file.read() if file else b""
     try:
         detections = detector().detect(data)  # checks the size of the image before it decodes it
+        drawn = draw_detections(data, detections)
     except ImageError as error:
         return render_template_string(PAGE, detections=None, error=str(error)), 422
-    with Image.open(io.BytesIO(data)) as image:
-        upright = ImageOps.exif_transpose(image.convert("RGB"))  # as the detector sees a photograph of a phone
     jpeg = io.BytesIO()
-    Image.fromarray(draw_detections(np.asarray(upright), detections)).save(jpeg, "JPEG")
+    Image.fromarray(drawn).save(jpeg, "JPEG")
     encoded = base64.b64encode(jpeg.getvalue()).decode()
     return render_template_string(PAGE, detections=detections, image=encoded), 200

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from edge_ssd import ImageError, SettingError
 from edge_ssd.drawing import class_color, draw_detections
 from edge_ssd.runtime.detections import Detections
 
@@ -44,6 +47,18 @@ def test_draw_does_not_change_its_argument() -> None:
     assert (image == 100).all()
     assert (drawn.dtype, drawn.shape) == (np.uint8, image.shape)
     assert drawn.flags.writeable
+
+
+def test_encoded_images_are_drawn_into_and_other_arguments_refused() -> None:
+    found = detections([[5, 6, 20, 18]], (48, 64))
+    file = io.BytesIO()
+    Image.fromarray(grey(48, 64)).save(file, "PNG")
+    for image in (file, file.getvalue(), Image.fromarray(grey(48, 64))):
+        assert np.array_equal(draw_detections(image, found), draw_detections(grey(48, 64), found))
+    with pytest.raises(ImageError, match="must be uint8 with values 0 to 255, got float64"):
+        draw_detections(np.zeros((4, 4, 3)), found)
+    with pytest.raises(SettingError, match="detections must be of type Detections, got None"):
+        draw_detections(grey(4, 4), None)  # type: ignore[arg-type]
 
 
 def test_box_is_drawn_at_its_coordinates_in_its_color() -> None:

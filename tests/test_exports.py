@@ -32,7 +32,7 @@ def test_package_exports_public_names() -> None:
     """The public interface: removing a name breaks users' programs."""
     assert set(edge_ssd.__all__) == {
         *("Bundle", "Detection", "Detections", "Detector", "default_model", "read_bundle"),
-        *("find_model", "shipped_models", "numpy_resize", "opencv_resize"),
+        *("draw_detections", "find_model", "shipped_models", "numpy_resize", "opencv_resize"),
         # Types of the arguments and results of the above.
         *("Backend", "BundleSource", "Color", "EncodedImage", "ImageArray", "ImageLike", "ModelLike", "Readable"),
         *("ClassesLike", "CountLike", "FlagLike", "FractionLike", "Resize", "ThresholdLike", "Tile", "Tiles"),

@@ -158,7 +158,7 @@ class Detections:
         }
 
     def to_supervision(self) -> supervision.Detections:
-        """Convert to the type of the package ``supervision``, for its trackers, annotators and zones.
+        """Convert to the type of the package ``supervision``, for its annotators and zones.
 
         Labels are in ``data["class_name"]``, where the annotators look. Raises SettingError without the package.
         """

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_ssd.network import Resampling
 from edge_ssd.runtime.resize_numpy import numpy_resize
 from edge_ssd.runtime.resize_opencv import opencv_resize
+from edge_ssd.runtime.resize_plan import ImageArray
 
 __all__ = [
     "HALVE_BILINEAR",
@@ -36,7 +36,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-ImageArray = npt.NDArray[np.uint8]
 Resize = Callable[[ImageArray, tuple[int, int]], ImageArray]
 """An image, uint8 RGB [H, W, 3], and the target (height, width) → uint8 [height, width, 3]."""
 

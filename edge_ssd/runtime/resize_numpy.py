@@ -11,25 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.runtime.resize_plan import plan_for, taps
+from edge_ssd.runtime.resize_plan import ImageArray, plan_for, taps
 from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["numpy_resize"]
-
-Bytes = npt.NDArray[np.uint8]
 
 # "first", "second" and "third" hold several arrays in turn: each is used up when the next one takes its place.
 _workspace = Workspace()
 _BAND_BYTES = 2**20  # of intermediate sums, so that they stay in the processor's cache
 
 
-def numpy_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
+def numpy_resize(image: ImageArray, size: tuple[int, int], out: ImageArray | None = None) -> ImageArray:
     """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
 
     Raises ImageError or SettingError for any other image, size or ``out``.
     """
     steps, size = plan_for(image, size, out)
-    result: Bytes = np.empty((*size, 3), np.uint8) if out is None else out
+    result: ImageArray = np.empty((*size, 3), np.uint8) if out is None else out
     pixels = steps.crop(image)
     for number, (rows, columns) in enumerate(steps.halvings):
         pixels = _halve(pixels, rows, columns, f"halved {number % 2}")
@@ -41,17 +39,17 @@ def numpy_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) 
     return _copy_channels(pixels, result)
 
 
-def _copy_channels(pixels: Bytes, to: Bytes) -> Bytes:
+def _copy_channels(pixels: ImageArray, to: ImageArray) -> ImageArray:
     """Copy channel by channel, since NumPy is slow in loops over three channels."""
     for channel in range(3):
         to[..., channel] = pixels[..., channel]
     return to
 
 
-def _halve(pixels: Bytes, rows: int, columns: int, name: str) -> Bytes:
+def _halve(pixels: ImageArray, rows: int, columns: int, name: str) -> ImageArray:
     """Return the means of ``rows`` × ``columns`` pixels of [H, W, 3 or 4] as [H / rows, W / columns, 4]."""
     height, width, channels = pixels.shape[0] // rows, pixels.shape[1] // columns, pixels.shape[2]
-    result: Bytes = _workspace.array(name, (height, width, 4))
+    result: ImageArray = _workspace.array(name, (height, width, 4))
     band = max(1, _BAND_BYTES // (2 * channels * pixels.shape[1]))
     for start in range(0, height, band):
         part = pixels[rows * start : rows * (start + band)]
@@ -86,7 +84,7 @@ def _add_columns(totals: npt.NDArray[np.uint16], columns: int) -> npt.NDArray[np
     return sums
 
 
-def _interpolate(pixels: Bytes, size: tuple[int, int]) -> Bytes:
+def _interpolate(pixels: ImageArray, size: tuple[int, int]) -> ImageArray:
     """Interpolate pixels [H, W, 4] to [height, width, 4].
 
     The sums are integers below 2²⁴, which float32 holds exactly, also in units of 1/65536.
@@ -112,7 +110,7 @@ def _interpolate(pixels: Bytes, size: tuple[int, int]) -> Bytes:
     result *= top_weight
     other *= bottom_weight
     result += other
-    image: Bytes = _workspace.array("first", (height, width, 4))
+    image: ImageArray = _workspace.array("first", (height, width, 4))
     np.copyto(image.reshape(result.shape), result, casting="unsafe")  # rounds down
     return image
 

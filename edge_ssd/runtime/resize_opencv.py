@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_ssd.errors import SettingError
-from edge_ssd.runtime.resize_plan import plan_for
+from edge_ssd.runtime.resize_plan import ImageArray, plan_for
 from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["opencv_resize", "require_opencv"]
-
-Bytes = npt.NDArray[np.uint8]
 
 _workspace = Workspace()
 
@@ -29,7 +26,7 @@ def require_opencv() -> Any:
     return cv2
 
 
-def opencv_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
+def opencv_resize(image: ImageArray, size: tuple[int, int], out: ImageArray | None = None) -> ImageArray:
     """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
 
     Raises SettingError if OpenCV does not load, ImageError or SettingError for any other image, size or ``out``.

@@ -25,7 +25,9 @@ import numpy.typing as npt
 from edge_ssd.checks import as_size, shortened
 from edge_ssd.errors import ImageError, SettingError
 
-__all__ = ["Plan", "plan", "plan_for", "taps"]
+__all__ = ["ImageArray", "Plan", "plan", "plan_for", "taps"]
+
+ImageArray = npt.NDArray[np.uint8]
 
 _MAX_PIXELS = 2**28  # of the result: more than any network has; it would take all memory
 
