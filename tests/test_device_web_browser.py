@@ -212,7 +212,8 @@ def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path)
         (cookie,) = browser.get_cookies()
         assert cookie["httpOnly"]
         assert cookie["sameSite"] == "Strict"
-        address = f"{camera.url}/events?label=apple#ab-1"
+        camera.events.add(SeenEvent("enter", 1, "apple", score=0.9))
+        address = f"{camera.url}/events?label=apple#{camera.events.recent[0].id}"
         browser.delete_all_cookies()
         browser.get(address)
         browser.find_element(By.ID, "token").send_keys("not the token at all", Keys.ENTER)

@@ -92,6 +92,12 @@ def test_events_are_listed_by_pages_and_escaped(page: webdriver.Chrome) -> None:
     assert page.execute_script(placeholder) == "rgb(230, 233, 228)", "not black, as an image at night"
     assert lines(page, "#list .more")[-3:] == ["75 % · Front <door>"] * 3
     assert "2026" in lines(page, "#list time")[0]
+    for key, title in ((Keys.TAB, f"{HTML} #1"), (Keys.ARROW_DOWN, "apple #1"), (Keys.END, "banana #118")):
+        at = page.switch_to.active_element if key != Keys.TAB else page.find_element(By.ID, "period")
+        at.send_keys(key)
+        assert page.switch_to.active_element.text.startswith(title)
+    page.switch_to.active_element.send_keys(Keys.TAB)
+    assert page.switch_to.active_element == page.find_element(By.ID, "more"), "the list is one stop"
     page.find_element(By.ID, "more").send_keys(Keys.ENTER)
     wait(page, lambda b: len(titles(b)) == 66)
     assert titles(page)[-1] == "banana #100 left after 1.5 s"

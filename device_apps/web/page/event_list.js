@@ -2,6 +2,7 @@
 
 let events = [];  // Items are {event, element}.
 let hasMore = false, isLoaded = false;
+const listStop = new OneStop($("list"), ".event");
 
 const itemOf = (id) => events.find((item) => item.event.id === id);
 
@@ -43,7 +44,7 @@ function updateItems(received) {
 }
 
 function newItem(event) {
-  const button = make("button", { type: "button", className: "event" });
+  const button = make("button", { type: "button", className: "event", tabIndex: -1 });
   button.setAttribute("aria-haspopup", "dialog");
   button.onclick = () => openEvent(event.id);
   const item = { event: null, element: make("li", {}, button) };
@@ -81,6 +82,7 @@ function showList() {
     for (const child of [...list.children]) if (!kept.has(child)) child.remove();
     elements.forEach((element, i) => { if (list.children[i] !== element) list.insertBefore(element, list.children[i] || null); });
   }
+  listStop.update();
   $("more").hidden = !hasMore;
   $("nothing").hidden = events.length > 0;
   set($("nothing"), isFiltered() ? "No event matches." : "Nothing yet.");

@@ -2,6 +2,7 @@
 
 const MAX_EVENTS = 200;
 const PERIODS = { all: Infinity, minutes: 600e3, hour: 3600e3, day: 86400e3 };
+const recentStop = new OneStop($("recent"), "a");
 let events = [], held = [];
 
 // Newest first; items are {event, element}.
@@ -13,7 +14,7 @@ function showRecent(recent) {
   held = [];
   for (const event of recent || []) addEvent(event);
   filterEvents();
-  const links = listLinks(), link = links.find((link) => link.getAttribute("href") === focused) || links[0];
+  const links = recentStop.items, link = links.find((link) => link.getAttribute("href") === focused) || links[0];
   if (focused && link) link.focus({ preventScroll: true });
 }
 
@@ -63,34 +64,11 @@ function filterEvents() {
     element.hidden = !((!$("event-class").value || event.label === $("event-class").value) && new Date(event.time) >= since);
     number += !element.hidden;
   }
-  makeStop();
+  recentStop.update();
   $("quiet").hidden = number > 0;
   set($("quiet"), events.length ? "None of these." : "Nothing yet.");
   set($("event-count"), events.length ? (number < events.length ? `${number} of ${events.length}` : String(number)) : "");
 }
-
-// ---- the list is one stop of the Tab key; arrow keys move in it ----
-
-const listLinks = () => events.filter(({ element }) => !element.hidden).map(({ element }) => element.querySelector("a"));
-
-// Make a link the one that Tab goes to; by default the one that was, or the newest.
-function makeStop(link) {
-  const links = listLinks(), old = $("recent").querySelector('a[tabindex="0"]');
-  const next = link || (links.includes(old) ? old : links[0]);
-  if (next === old) return;
-  if (next) next.tabIndex = 0;
-  if (next && document.activeElement === old) next.focus();
-  if (old) old.tabIndex = -1;
-}
-
-$("recent").onkeydown = (event) => {
-  const links = listLinks(), place = links.indexOf(document.activeElement);
-  const target = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: links.length - 1 }[event.key];
-  if (place < 0 || target === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
-  event.preventDefault();
-  if (links[target]) links[target].focus();
-};
-$("recent").addEventListener("focusin", ({ target }) => target.matches("a") && makeStop(target));
 
 $("event-class").onchange = $("event-period").onchange = filterEvents;
 setInterval(filterEvents, 30e3);

@@ -3,6 +3,7 @@
 /* include announce.js */
 /* include event_text.js */
 /* include event_filters.js */
+/* include one_stop.js */
 /* include event_list.js */
 /* include event_dialog.js */
 /* include event_verdict.js */

@@ -9,6 +9,7 @@ let about = { colors: [] };
 /* include view.js */
 /* include stats.js */
 /* include event_text.js */
+/* include one_stop.js */
 /* include events.js */
 /* include settings.js */
 /* include zones.js */
