@@ -8,14 +8,13 @@ shape, and numbers that are not finite, raise SettingError.
 
 from __future__ import annotations
 
-import math
 import numbers
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.checks import as_fraction, box_array, box_rows, is_finite, require_finite, shortened
+from edge_ssd.checks import MAX_NUMBER, as_fraction, box_array, box_rows, require_finite, shortened
 from edge_ssd.errors import SettingError
 
 __all__ = [
@@ -46,6 +45,7 @@ def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
 def to_cxcywh(name: str, boxes_xyxy: npt.ArrayLike) -> FloatArray:
     """Return the result of :func:`xyxy_to_cxcywh`, whose errors call the boxes ``name``."""
     boxes = box_array(name, boxes_xyxy)
+    require_finite(name, boxes)
     minimum, maximum = _pairs(boxes)
     result = np.empty((len(minimum), 4), np.float32)
     pairs = result.view(np.complex64)
@@ -54,14 +54,13 @@ def to_cxcywh(name: str, boxes_xyxy: npt.ArrayLike) -> FloatArray:
     in_place *= _HALF
     pairs[:, 0] = center
     np.subtract(maximum, minimum, out=pairs[:, 1])
-    if not is_finite(result):  # as the boxes are
-        require_finite(name, boxes)
     return result.reshape(boxes.shape)
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: npt.ArrayLike) -> FloatArray:
     """Convert boxes [..., 4] from (center x, center y, width, height) to float32 (xmin, ymin, xmax, ymax)."""
     boxes = box_array("boxes_cxcywh", boxes_cxcywh)
+    require_finite("boxes_cxcywh", boxes)
     center, size = _pairs(boxes)
     result = np.empty((len(center), 4), np.float32)
     pairs = result.view(np.complex64)
@@ -70,8 +69,6 @@ def cxcywh_to_xyxy(boxes_cxcywh: npt.ArrayLike) -> FloatArray:
     in_place *= _HALF
     np.subtract(center, half, out=pairs[:, 0])
     np.add(center, half, out=pairs[:, 1])
-    if not is_finite(result):  # as the boxes are
-        require_finite("boxes_cxcywh", boxes)
     return result.reshape(boxes.shape)
 
 
@@ -160,7 +157,9 @@ def clip_boxes(boxes_xyxy: npt.ArrayLike, height: float, width: float) -> FloatA
     boxes = box_array("boxes_xyxy", boxes_xyxy)
     require_finite("boxes_xyxy", boxes)
     sides = (height, width)
-    if not all(isinstance(side, numbers.Real) and 0 <= side < math.inf for side in sides) or bool in map(type, sides):
+    if not all(isinstance(side, numbers.Real) and 0 <= side <= MAX_NUMBER for side in sides) or bool in map(
+        type, sides
+    ):
         raise SettingError(
             f"height and width must be finite and at least 0, got {shortened(height)}, {shortened(width)}"
         )

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from edge_ssd.errors import SettingError
 
 __all__ = [
+    "MAX_NUMBER",
     "as_flag",
     "as_fraction",
     "as_integer",
@@ -34,7 +35,11 @@ __all__ = [
 
 _FLOAT32 = np.dtype(np.float32)
 _MAX_TEXT = 80
+_MAX_SIDE = 2**31 - 1
 _BLOCK = 8192  # numbers; OpenBLAS starts threads for a dot product of more than 10 000
+
+MAX_NUMBER = 2.0**62
+"""The largest number of an array: areas of such boxes, and sums of two, do not overflow as float32."""
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _MAX_TEXT
@@ -67,8 +72,8 @@ def float_array(name: str, value: npt.ArrayLike, dtype: npt.DTypeLike = _FLOAT32
             with np.errstate(over="raise"):
                 return np.asarray(array, dtype)
     except FloatingPointError:
-        limit = float(np.finfo(dtype).max)
-        raise SettingError(f"{name} must be numbers of at most {limit:.3g}, got {shortened(value)}") from None
+        largest = float(np.nanmax(np.abs(array)))
+        raise SettingError(f"{name} must be numbers of at most {MAX_NUMBER:.2g}, got up to {largest:g}") from None
     except (TypeError, ValueError, OverflowError):
         pass
     raise SettingError(f"{name} must be an array of numbers, got {shortened(value)}")
@@ -101,23 +106,25 @@ def box_rows(
 
 
 def is_finite(array: npt.NDArray[Any]) -> bool:
-    """Return whether all numbers are certainly finite. False for very large ones, whose squares overflow, too."""
+    """Return whether all numbers are certainly finite and at most MAX_NUMBER; False also for some large ones."""
     row = array.ravel()
-    # Of the products, vdot() alone does not warn of an overflow.
+    # Of the products, vdot() alone does not warn of an overflow. NaN is not at most anything.
     if row.size <= _BLOCK:
-        return math.isfinite(np.vdot(row, row))
-    return all(math.isfinite(np.vdot(part, part)) for part in np.split(row, range(_BLOCK, row.size, _BLOCK)))
+        return float(np.vdot(row, row)) <= MAX_NUMBER**2
+    return all(float(np.vdot(part, part)) <= MAX_NUMBER**2 for part in np.split(row, range(_BLOCK, row.size, _BLOCK)))
 
 
 def require_finite(name: str, array: npt.NDArray[Any]) -> None:
-    """Raise SettingError, which names the first number that is NaN or infinite, if there is one."""
+    """Raise SettingError, which names the first number that is NaN or above MAX_NUMBER, if there is one."""
     if is_finite(array):
         return
-    invalid = np.argwhere(~np.isfinite(array))
+    invalid = np.argwhere(~(np.abs(array) <= np.float64(MAX_NUMBER)))
     if len(invalid):
         index = invalid[0].tolist()
         where = f" at index {index}" if index else ""
-        raise SettingError(f"{name} must be finite numbers, got {float(array[tuple(index)])}{where}")
+        number = float(array[tuple(index)])
+        limit = f" of at most {MAX_NUMBER:.2g}" if math.isfinite(number) else ""
+        raise SettingError(f"{name} must be finite numbers{limit}, got {number:g}{where}")
 
 
 def as_fraction(name: str, value: Any) -> float:
@@ -146,7 +153,10 @@ def as_size(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
         height, width = value
     except (TypeError, ValueError):
         raise SettingError(f"{name} must be (height, width), got {shortened(value)}") from None
-    return as_integer(f"height of {name}", height, minimum), as_integer(f"width of {name}", width, minimum)
+    rows, columns = (as_integer(f"{side} of {name}", v, minimum) for side, v in (("height", height), ("width", width)))
+    if max(rows, columns) > _MAX_SIDE:
+        raise SettingError(f"{name} must be at most {_MAX_SIDE} pixels high and wide, got {shortened(value)}")
+    return rows, columns
 
 
 def as_flag(name: str, value: Any) -> bool:
@@ -165,7 +175,7 @@ def require_type(name: str, value: object, kind: type) -> None:
 def positive_numbers(name: str, values: Iterable[float]) -> list[float]:
     """Return at least one finite positive number as floats; raise SettingError for anything else."""
     row = float_array(name, list(values) if isinstance(values, Iterable) else values, np.float64)
-    if row.ndim != 1 or not row.size or not np.isfinite(row).all() or not row.min() > 0:
+    if row.ndim != 1 or not row.size or not (row >= 1e-9).all() or not (row <= 1e9).all():
         raise SettingError(f"{name} must be one or more positive numbers, got {shortened(values)}")
     return [float(value) for value in row]
 

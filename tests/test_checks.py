@@ -34,7 +34,7 @@ from edge_ssd import (
     xyxy_to_cxcywh,
 )
 from edge_ssd.boxes import match_greedily
-from edge_ssd.checks import is_finite, shortened
+from edge_ssd.checks import MAX_NUMBER, is_finite, shortened
 
 BOX = [0.0, 0.0, 2.0, 1.0]
 BOXES = np.array([BOX, [1, 1, 3, 3], [5, 5, 6, 6]], np.float32)
@@ -99,7 +99,7 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
     "iou NaN": (lambda: box_iou(with_value(BOXES, np.nan), BOXES), "boxes1_xyxy must be finite"),
     "area too large": (
         lambda: box_area([[0, 0, 1e300, 1]]),
-        r"boxes_xyxy must be numbers of at most 3.4e\+38, got \[\[0, 0, 1e\+300, 1\]\]",
+        r"boxes_xyxy must be numbers of at most 4.6e\+18, got up to 1e\+300",
     ),
     "iou no type": (lambda: box_iou(BOXES, BOXES, "foo"), "dtype must be a floating-point type, got 'foo'"),
     "iou number as type": (lambda: box_iou(BOXES, BOXES, 5), "dtype must be a floating-point type, got 5"),  # type: ignore[arg-type]
@@ -170,6 +170,9 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
     "merged number": (lambda: Detections.merge([5]), "each part must be of type Detections, got 5"),  # type: ignore[list-item]
     "merged none": (lambda: Detections.merge(None), "parts must be of type Iterable, got None"),  # type: ignore[arg-type]
     "scaled text": (lambda: Detections.empty((4, 4)).scaled("x"), r"image_size must be \(height, width\), got 'x'"),  # type: ignore[arg-type]
+    "scaled large": (lambda: Detections.empty((4, 4)).scaled((10**50, 1)), "must be at most 2147483647 pixels"),
+    "anchors large": (lambda: multibox_prior(1, 1, [1e300], [1]), "sizes must be .* positive numbers"),
+    "nms large ids": (lambda: nms([BOX, BOX], [1, 1], 0.5, [1e30, 1]), "class_ids must be finite numbers of at most"),
     "scaled negative": (lambda: Detections.empty((4, 4)).scaled((-1, 2)), "height of image_size .* from 1, got -1"),
     "tiles of text": (lambda: Tiles(2, 2).divide("x"), r"image_size must be \(height, width\), got 'x'"),  # type: ignore[arg-type]
     "tiles flag": (lambda: Tiles(2, 2, whole="x"), "whole of tiles must be True or False, got 'x'"),  # type: ignore[arg-type]
@@ -248,11 +251,17 @@ def test_geometry_accepts_lists_and_other_number_types() -> None:
 
 
 def test_very_large_numbers_are_finite() -> None:
-    large = np.array([[0, 0, 1e30, 1]], np.float32)  # their squares are not
+    large = np.array([[-MAX_NUMBER, 0, MAX_NUMBER, 1]] * 2, np.float32)  # the sum of their squares is larger
     assert not is_finite(large)
-    assert xyxy_to_cxcywh(large)[0, 2] == np.float32(1e30)
-    assert box_area(large).tolist() == [np.float32(1e30)]
-    assert nms([BOX, BOX], [0.5, 0.6], 0.5, [1e30, 1]).tolist() == [1, 0]
+    assert xyxy_to_cxcywh(large)[0].tolist() == [0, 0.5, 2 * MAX_NUMBER, 1]
+    largest = [[-MAX_NUMBER, -MAX_NUMBER, MAX_NUMBER, MAX_NUMBER]] * 2
+    assert box_area(largest).tolist() == [2.0**126] * 2
+    assert box_iou(largest, largest)[0, 0] == 1
+    assert box_iou([BOX], [BOX], np.float16).tolist() == [[1]]
+    assert nms(largest, [0.5, 0.6], 0.5).tolist() == [1]
+    for call in (box_area, xyxy_to_cxcywh, cxcywh_to_xyxy, lambda boxes: nms(boxes, [1])):
+        with pytest.raises(SettingError, match=r"finite numbers of at most 4.6e\+18, got -3e\+38 at index \[0, 0\]"):
+            call([[-3e38, -3e38, 3e38, 3e38]])
     many = np.ones((5000, 4), np.float32)
     assert is_finite(many)
     many[-1, -1] = np.nan
