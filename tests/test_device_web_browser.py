@@ -216,10 +216,18 @@ def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path)
         address = f"{camera.url}/events?label=apple#{camera.events.recent[0].id}"
         browser.delete_all_cookies()
         browser.get(address)
+        wait(browser, lambda b: "/login?next=" in b.current_url and b.find_element(By.ID, "token").is_displayed())
         browser.find_element(By.ID, "token").send_keys("not the token at all", Keys.ENTER)
         wait(browser, lambda b: b.find_element(By.CLASS_NAME, "error").text == "That is not the token.")
         browser.find_element(By.ID, "token").send_keys(SECRET, Keys.ENTER)
         wait(browser, lambda b: b.current_url == address)
+        for place in (address, f"{camera.url}/login?next=%2F%2Fevil.example"):
+            browser.execute_script("sessionStorage.clear()")
+            browser.get(f"data:text/html,<a href='{place.replace('#', '%23')}'>link</a>")
+            browser.find_element(By.TAG_NAME, "a").click()
+            opened = address if place == address else f"{camera.url}/"
+            wait(browser, lambda b, opened=opened: b.current_url == opened, 20)
+        browser.get(address)
         browser.delete_all_cookies()
         browser.execute_script("signInAgain()")
         wait(browser, lambda b: "/login?next=" in b.current_url)

@@ -79,6 +79,9 @@ def check_page_under_a_path(browser: Browser) -> None:
     """Log in under /cam1/, follow every link of the page, and use its streams and settings."""
     answer = browser.request("/cam1/", Accept="text/html")
     assert (answer.status, answer.headers["location"]) == (303, "/cam1/login")
+    wanted = browser.request("/cam1/events?label=a", Accept="text/html").headers["location"]
+    assert wanted == "/cam1/login?next=%2Fevents%3Flabel%3Da"
+    assert 'value="/events?label=a"' in browser.request(wanted).body.decode()
     page = browser.request("/cam1/login").body.decode()
     assert re.findall(r'action="([^"]*)"', page) == ["login"], "relative to /cam1/login"
     answer = browser.login("/cam1/login", SECRET)
@@ -90,10 +93,10 @@ def check_page_under_a_path(browser: Browser) -> None:
     links = re.findall(r'(?:href|src|action)="(?!data:)([^"]*)"', page)
     links += re.findall(r'(?:fetch|assign)\("([^"]*)"', page)
     links += re.findall(r'WORKER = "([^"]*)"', page)
-    assert {"snapshot.jpg", "events", "metrics", "api/stats", "api/settings", "live", "logout", "login"} <= set(links)
+    assert {"snapshot.jpg", "events", "metrics", "api/stats", "api/settings", "live", "logout"} <= set(links)
     assert not [link for link in links if link.startswith("/")]
     assert [link for link in links if link.startswith("worker.js?v=")]
-    for link in set(links) - {"live", "logout", "login", "stream", "api/login-link"}:
+    for link in set(links) - {"live", "logout", "stream", "api/login-link"}:
         assert browser.request(f"/cam1/{link}", Cookie=cookie, Accept="text/html").status == 200, link
     page = browser.request("/cam1/events", Cookie=cookie, Accept="text/html").body.decode()
     links = [*re.findall(r'href="(?!data:)([^"]*)"', page), *re.findall(r"ask\(`([^`]*)`", page)]
