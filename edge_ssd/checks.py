@@ -68,8 +68,11 @@ def float_array(name: str, value: npt.ArrayLike, dtype: npt.DTypeLike = _FLOAT32
         array = np.asarray(value)
         if value is None:
             raise TypeError("not NaN, as NumPy reads it")
-        if array.dtype.kind in "buifO" or not array.size:
-            with np.errstate(over="raise"):
+        numeric = array.dtype.kind in "buif"
+        if not array.size or array.dtype == dtype or (numeric and is_finite(array)):
+            return np.asarray(array, dtype)
+        if numeric or array.dtype.kind == "O":
+            with np.errstate(over="raise"):  # slow, so only where the above cannot exclude it
                 return np.asarray(array, dtype)
     except FloatingPointError:
         largest = float(np.nanmax(np.abs(array)))
@@ -107,7 +110,7 @@ def box_rows(
 
 def is_finite(array: npt.NDArray[Any]) -> bool:
     """Return whether all numbers are certainly finite and at most MAX_NUMBER; False also for some large ones."""
-    row = array.ravel()
+    row = array.ravel(order="K")  # a view, where the array has no gaps
     # Of the products, vdot() alone does not warn of an overflow. NaN is not at most anything.
     if row.size <= _BLOCK:
         return float(np.vdot(row, row)) <= MAX_NUMBER**2
@@ -175,7 +178,7 @@ def require_type(name: str, value: object, kind: type) -> None:
 def positive_numbers(name: str, values: Iterable[float]) -> list[float]:
     """Return at least one finite positive number as floats; raise SettingError for anything else."""
     row = float_array(name, list(values) if isinstance(values, Iterable) else values, np.float64)
-    if row.ndim != 1 or not row.size or not (row >= 1e-9).all() or not (row <= 1e9).all():
+    if row.ndim != 1 or not row.size or not row.min() >= 1e-9 or not row.max() <= 1e9:
         raise SettingError(f"{name} must be one or more positive numbers, got {shortened(values)}")
     return [float(value) for value in row]
 
