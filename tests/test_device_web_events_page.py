@@ -267,4 +267,7 @@ def test_lost_program_is_said(browser: webdriver.Chrome) -> None:
     with Camera(events=RecentEvents()) as camera:
         browser.get(f"{camera.url}/events")
         wait(browser, lambda b: text(b, "nothing") == "Nothing yet.")
+        assert lines(browser, "#label option") == ["all classes", "banana"], (
+            "the classes of the model, before any event"
+        )
     wait(browser, lambda b: text(b, "state") == "No connection")

@@ -77,7 +77,7 @@ class AllEvents:
         newest = merge(*self._select(camera, query), key=lambda found: -found.time.timestamp())
         events = list(islice(newest, limit + 1))
         apis = self._apis.values()
-        names = [api.records.names() for api in apis]
+        names = [api.names() for api in apis]
         return {
             "events": [self._describe(found) for found in events[:limit]],
             "more": len(events) > limit,

@@ -112,7 +112,13 @@ class Preview:
         self.event_api: EventApi | None = None
         if events is not None:
             self.event_api = EventApi(
-                events.history, events.snapshots, events.clips, self.about["name"], self.collector, self.limits
+                events.history,
+                events.snapshots,
+                events.clips,
+                self.about["name"],
+                self.collector,
+                self.limits,
+                labels=lambda: self.detector.labels,
             )
         self._events_page = Page(
             "events_page.html", {"<!-- overview -->": _OTHERS_LINK if self.is_one_of_several else ""}

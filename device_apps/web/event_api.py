@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +39,8 @@ class EventApi:
     Attributes:
         records: the events.
         camera: name of the camera, or None.
+
+    ``labels`` returns those that the model knows, which an event may have.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class EventApi:
         camera: str | None = None,
         collector: FrameCollector | None = None,
         limits: WebLimits = WebLimits(),
+        labels: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self.records = records
+        self._labels = labels
         self.camera = camera
         self._snapshots = snapshots
         self._clips = clips
@@ -75,6 +80,11 @@ class EventApi:
             "clips": self._clips is not None,
             "verdicts": self._verdicts.are_taken,
         }
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the "labels" of the model and of all events, and the "zones" (and lines) of events, sorted."""
+        names = self.records.names()
+        return {**names, "labels": sorted({*names["labels"], *self._labels()})}
 
     def describe(self, record: dict[str, Any], *, new: bool = False, folder: str = "") -> dict[str, Any]:
         """Return an event with the addresses of its files, relative to the page, as ``urls``.
@@ -129,7 +139,7 @@ class EventApi:
             records, more = self.records.select(**query)
             events = [self.describe(record) for record in records]
             cameras = [] if self.camera is None else [self.camera]
-            return {"events": events, "more": more, **self.records.names(), "cameras": cameras, "saves": self.saves}
+            return {"events": events, "more": more, **self.names(), "cameras": cameras, "saves": self.saves}
 
         return await list_response(request, answer)
 

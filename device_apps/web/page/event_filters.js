@@ -36,7 +36,7 @@ function keepFilter() {
   history.replaceState(null, "", location.pathname + (text ? `?${text}` : ""));
 }
 
-// Show the names that events have; a chosen one stays, although no event has it any more.
+// Show the classes of the model and the names that events have; a chosen one stays, although no event has it any more.
 function showNames({ labels, zones, cameras, saves }) {
   showChoices($("label"), labels);
   showChoices($("zone"), zones);
