@@ -1,4 +1,4 @@
-"""The programs in examples, run by the commands of their README: each finds the bananas of the shipped self-test."""
+"""The programs in examples, run by the commands of their README: each finds the banana of the shipped self-test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from edge_ssd.frozen import hook_dirs
 from edge_ssd.runtime import shipped_models as module
 
 EXAMPLES = REPOSITORY / "examples"
-LABELS = "banana, banana, banana"
+LABELS = "banana"
 
 pytestmark = pytest.mark.machine_independent
 
@@ -55,7 +55,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def selftest_image() -> np.ndarray:
-    return read_bundle(find_model("banana-nano")).selftest.image
+    return read_bundle(find_model("nano")).selftest.image
 
 
 def readme_command(name: str) -> tuple[dict[str, str], list[str]]:
@@ -83,7 +83,7 @@ def test_count_over_line(image: Path) -> None:
 
 def test_embed(image: Path) -> None:
     found = run_readme_command("embed", image).splitlines()
-    assert len(found) == 3
+    assert len(found) == 1
     assert all(line.startswith("photo.jpg: banana 0.") for line in found)
     _, (_, *arguments) = readme_command("embed")
     done = run_python(*arguments, "none.jpg", cwd=image.parent)
@@ -112,7 +112,7 @@ def test_fastapi_server(image: Path) -> None:
         for name, body in (("image", image.read_bytes()), ("text", b"no image"), ("large", bytes(20_000_001))):
             statuses[name] = post(f"{url}/detect", body)
     status, answer = statuses["image"]
-    assert (status, [row["label"] for row in json.loads(answer)["detections"]]) == (200, ["banana"] * 3)
+    assert (status, [row["label"] for row in json.loads(answer)["detections"]]) == (200, ["banana"])
     status, answer = statuses["text"]
     assert status == 422
     assert "image data: not an image of a known format; save it again as JPEG or PNG" in answer
@@ -124,7 +124,7 @@ def test_flask_page(image: Path) -> None:
         size = opened.size
     with serve("flask", "flask_page", image) as url:
         found = post(url, form(image.read_bytes()), "multipart/form-data; boundary=-")
-        assert (found[0], re.findall(r"<li>(\w+) 0\.\d\d</li>", found[1])) == (200, ["banana"] * 3)
+        assert (found[0], re.findall(r"<li>(\w+) 0\.\d\d</li>", found[1])) == (200, ["banana"])
         (encoded,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', found[1])
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as shown:
             assert shown.size == size
@@ -243,9 +243,9 @@ def test_picamera2_callback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     module = sys.modules["picamera2"]
     monkeypatch.setattr(module, "Picamera2", CallbackCamera)
     monkeypatch.setattr(module, "MappedArray", MappedArray, raising=False)
-    load("picamera2_callback").main("banana-nano", max_frames=3)
+    load("picamera2_callback").main("nano", max_frames=3)
     found = capsys.readouterr().out.splitlines()
-    assert len(found) == 9
+    assert len(found) == 3
     assert all(line.startswith("banana 0.") for line in found)
     assert CallbackCamera.made[-1].closed
 
@@ -282,7 +282,7 @@ def test_library_in_zip_file_has_shipped_models(tmp_path: Path) -> None:
         [sys.executable, tmp_path / "app.pyz"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
     )
     first, second, third = done.stdout.splitlines()
-    assert first == "True ['banana', 'banana-nano', 'banana-small', 'fruit-small']"
+    assert first == "True ['banana', 'banana-nano', 'banana-small', 'fruit-nano', 'fruit-small']"
     assert second == "('apple', 'banana', 'orange') True"
     assert third.startswith("nanno: no such file (did you mean nano?); check the path, or name a shipped model")
 
@@ -290,7 +290,7 @@ def test_library_in_zip_file_has_shipped_models(tmp_path: Path) -> None:
 def test_frozen_program_without_models_names_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (hook,) = hook_dirs()
     assert (Path(hook) / "hook-edge_ssd.py").is_file()
-    path = find_model("banana-nano")
+    path = find_model("nano")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     for package in ("ai_edge_litert", "tflite_runtime"):
         monkeypatch.setitem(sys.modules, package, None)
@@ -298,6 +298,6 @@ def test_frozen_program_without_models_names_remedy(tmp_path: Path, monkeypatch:
     with pytest.raises(BackendError, match="build it again with: pyinstaller --collect-all ai_edge_litert"):
         Detector(path)
     monkeypatch.setattr(module, "_folder", lambda: tmp_path / "missing")
-    for call in (default_model, lambda: Detector("banana-nano")):
+    for call in (default_model, lambda: Detector("nano")):
         with pytest.raises(BundleError, match=r"pyinstaller --collect-data edge_ssd\.models"):
             call()

@@ -57,7 +57,7 @@ def draw_frame(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?", default="small")
+    parser.add_argument("model", nargs="?", default="banana-small")
     parser.add_argument("--frames", type=int, default=30)
     args = parser.parse_args()
     rng = np.random.default_rng(20_261)
