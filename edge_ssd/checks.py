@@ -40,6 +40,7 @@ _BLOCK = 8192  # numbers; OpenBLAS starts threads for a dot product of more than
 
 MAX_NUMBER = 2.0**62
 """The largest number of an array: areas of such boxes, and sums of two, do not overflow as float32."""
+_MAX_SQUARES = MAX_NUMBER**2
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _MAX_TEXT
@@ -113,8 +114,8 @@ def is_finite(array: npt.NDArray[Any]) -> bool:
     row = array.ravel(order="K")  # a view, where the array has no gaps
     # Of the products, vdot() alone does not warn of an overflow. NaN is not at most anything.
     if row.size <= _BLOCK:
-        return float(np.vdot(row, row)) <= MAX_NUMBER**2
-    return all(float(np.vdot(part, part)) <= MAX_NUMBER**2 for part in np.split(row, range(_BLOCK, row.size, _BLOCK)))
+        return float(np.vdot(row, row)) <= _MAX_SQUARES
+    return all(float(np.vdot(part, part)) <= _MAX_SQUARES for part in np.split(row, range(_BLOCK, row.size, _BLOCK)))
 
 
 def require_finite(name: str, array: npt.NDArray[Any]) -> None:
