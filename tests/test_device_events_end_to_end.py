@@ -29,10 +29,11 @@ def test_camera_publishes_the_same_events_to_every_destination(tmp_path: Path) -
     require_programs("mosquitto", "mosquitto_passwd", "openssl")
     ca, lines = create_certificates(tmp_path)
     settings = [*lines, "allow_anonymous false", f"password_file {create_password_file(tmp_path, 'cam', 'secret')}"]
-    (tmp_path / "secret").write_text("secret\n")
+    (tmp_path / "mqtt.key").write_text("secret\n")
+    (tmp_path / "mqtt.key").chmod(0o600)
     snapshots = tmp_path / "snapshots"
     command = ["-m", "edge_ssd", "camera", "--headless", "--source", CLIP, "--events", "-", "--model", real_model()]
-    command += ["--event-snapshots", snapshots, "--mqtt-password-file", tmp_path / "secret", "--mqtt-ca", ca]
+    command += ["--event-snapshots", snapshots, "--mqtt-password-file", tmp_path / "mqtt.key", "--mqtt-ca", ca]
     command += ["--mqtt-spool", tmp_path / "spool.sqlite", "--mqtt-image"]
     with (
         Mosquitto(tmp_path, settings) as mosquitto,

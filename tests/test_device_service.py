@@ -366,8 +366,13 @@ def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_invalid_options_are_refused_in_one_line(
-    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("device_apps.service_command._PRIVATE_FOLDERS", ())  # This checkout may be in /tmp.
     assert run_service("--to", tmp_path, *options) == 2
     err = capsys.readouterr().err
     assert message in err

@@ -141,7 +141,8 @@ class Postprocess:
                     kept = inside.all(axis=1)
                     boxes, scores, class_ids = boxes[kept], scores[kept], class_ids[kept]
         labels = self._network.labels
-        return Detections(boxes, scores, class_ids, [labels[i] for i in class_ids.tolist()], image_size)
+        names = [labels[i] for i in class_ids.tolist()]
+        return Detections.unchecked(boxes, scores, class_ids, names, image_size)
 
     def _detect(
         self,
