@@ -181,8 +181,7 @@ def _validate(args: argparse.Namespace) -> None:
 
 def _bytes(size: str) -> int:
     """Return the bytes of a size of systemd, such as 512M."""
-    number, unit = (size[:-1], size[-1]) if size[-1] in "KMG" else (size, "")
-    return int(number) << (10 * ("KMG".index(unit) + 1) if unit else 0)
+    return int(size.rstrip("KMG")) << {"K": 10, "M": 20, "G": 30}.get(size[-1], 0)
 
 
 def _with_absolute_inputs(args: argparse.Namespace) -> argparse.Namespace:

@@ -240,7 +240,7 @@ def _pollable(stream: TextIO) -> int | None:
 
 
 def _write_until(descriptor: int, data: bytes, stop: threading.Event) -> None:
-    """Write all bytes; raise TimeoutError soon after ``stop`` is set if nobody reads them.
+    """Write all bytes; raise TimeoutError soon after ``stop`` is set if the reader does not read.
 
     A write would go on after the signal that sets ``stop``. A pipe that is ready takes ``PIPE_BUF`` bytes at once.
     """

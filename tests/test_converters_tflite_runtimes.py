@@ -63,7 +63,7 @@ def bundles(
 
 
 def with_top_down_path(model):
-    """Return a copy of ``model`` with a top-down path of small random weights."""
+    """Return a copy of ``model`` with a top-down path of random weights."""
     import keras
 
     from edge_ssd.training.initial_weights import InitialWeights, copy_weights
@@ -72,7 +72,7 @@ def with_top_down_path(model):
     result = TinySSD(replace(model.network, top_down=True))
     copy_weights(InitialWeights.of(model, "squares"), result)
     for layer in result.top_down:
-        layer.kernel.assign(keras.random.normal(layer.kernel.shape, stddev=0.005, seed=0))
+        layer.kernel.assign(keras.random.normal(layer.kernel.shape, stddev=0.1, seed=0))
     return result
 
 

@@ -74,8 +74,8 @@ def test_explanations_events_and_pause_are_reached_by_keyboard(page: webdriver.C
     page.execute_script("showRecent(events.map(({event}) => event).reverse())")  # As after a connection was lost.
     page.find_element(By.ID, "event-period").send_keys(Keys.TAB)
     assert page.switch_to.active_element == page.find_element(By.CSS_SELECTOR, "#recent a")
-    said = "return document.getElementById('state-said').textContent"
-    page.execute_script("sayState('No new image')")
+    said = "return document.getElementById('announced-state').textContent"
+    page.execute_script("announceState('No new image')")
     wait(page, lambda b: b.execute_script("return newestState") == "Live")
     assert page.execute_script(said) in ("", "Live"), "what comes and goes is not said"
     pause = page.find_element(By.ID, "pause")

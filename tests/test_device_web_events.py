@@ -184,7 +184,7 @@ def test_damaged_snapshot_is_404(camera: Camera) -> None:
     assert get(camera, "/12ab-7/thumbnail.jpg").status == 404, "nothing else than what the program writes is decoded"
 
 
-def test_image_that_waits_or_is_lost_is_said(camera: Camera) -> None:
+def test_image_that_waits_or_is_lost_is_reported(camera: Camera) -> None:
     events: Any = camera.events
     proceed = threading.Event()
     events.snapshots.subscribe(lambda seen, jpeg: proceed.wait(30))

@@ -236,8 +236,8 @@ def test_new_event_is_shown_and_said_and_its_clip_when_it_is_complete(page: webd
     page.execute_script("refresh()")
     wait(page, lambda b: lines(b, "#list .more")[0] == "75 % · Front <door> · recording")
     wait(page, lambda b: spoken(b) == "New: banana #1 entered")
-    page.execute_script("sayEvents([events[0].event])")
-    assert page.execute_script("return eventsSaidAt + SUMMARY_MS - performance.now()") > 10_000, "the next one waits"
+    page.execute_script("announceEvents([events[0].event])")
+    assert page.execute_script("return announcedAt + SUMMARY_MS - performance.now()") > 10_000, "the next one waits"
     page.find_element(By.CSS_SELECTOR, "#list .event").click()
     wait(page, lambda b: text(b, "clip-problem") == "The clip is still being recorded.")
     clip.write_bytes(events.clip.read_bytes())

@@ -164,7 +164,7 @@ class CocoFolder:
         self._unwritten = 0
 
     def _keep_edited(self, path: Path) -> None:
-        """Copy a label file that another program changed meanwhile: somebody corrected it."""
+        """Copy a label file that another program changed meanwhile, such as one with corrected labels."""
         names = (path.with_name(f"{path.name}.edited-{number}") for number in itertools.count(1))
         edited = next(name for name in names if not name.exists())
         shutil.copyfile(path, edited)

@@ -403,19 +403,20 @@ def _as_tiles(tiles: Tiles | str | None) -> Tiles | None:
 
 def _check_resize(resize: Resize) -> None:
     """Raise SettingError if ``resize`` cannot be called with an image and a size, or needs OpenCV and it is missing."""
-    try:
-        if callable(resize):
-            inspect.signature(resize).bind(None, (1, 1))
-    except ValueError:  # a function that does not state its arguments
-        fits = True
-    except TypeError:
-        fits = False
-    else:
-        fits = callable(resize)
-    if not fits:
+    if not _takes_two_arguments(resize):
         raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
     if resize is opencv_resize:
         require_opencv()
+
+
+def _takes_two_arguments(function: object) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)  # type: ignore[arg-type]
+    except ValueError:  # a function that does not state its arguments
+        return True
+    except TypeError:  # not callable, or other arguments
+        return False
+    return True
 
 
 def _refused(detector: Detector, name: str) -> str:

@@ -17,7 +17,7 @@ from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
 from edge_ssd.errors import NetworkError
 from edge_ssd.network import Network
 from edge_ssd.nms import argsort_descending, nms_sorted
-from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.detections import Detections, unchecked_detections
 from edge_ssd.runtime.scores import (
     ScoreLookupTable,
     accumulator_dtype,
@@ -142,7 +142,7 @@ class Postprocess:
                     boxes, scores, class_ids = boxes[kept], scores[kept], class_ids[kept]
         labels = self._network.labels
         names = [labels[i] for i in class_ids.tolist()]
-        return Detections.unchecked(boxes, scores, class_ids, names, image_size)
+        return unchecked_detections(boxes, scores, class_ids, names, image_size)
 
     def _detect(
         self,

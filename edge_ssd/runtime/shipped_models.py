@@ -67,7 +67,7 @@ def _packaged_names() -> list[str]:
 def find_model(model: str | os.PathLike[str]) -> Path:
     """Return the path of ``model``: an existing file, else the shipped model of that name.
 
-    The network alone names the fruit detector, if there is one: "small" is "fruit-small", and "nano" is "banana-nano".
+    The network alone names the fruit detector, if there is one: "small" is "fruit-small".
     Raises BundleError if neither exists, SettingError if ``model`` is neither a path nor a name.
     """
     if not isinstance(model, (str, os.PathLike)):

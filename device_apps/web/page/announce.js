@@ -1,29 +1,36 @@
-// ---- what screen readers say: no more than one can listen to ----
+// ---- what screen readers announce: at most what a person can follow ----
 
 const LASTING_MS = 5000, GATHERING_MS = 2000, SUMMARY_MS = 20000;
 let newestState = "", stateTimer = 0;
-let unsaid = [], eventTimer = 0, eventsSaidAt = -Infinity;
+let unannounced = [], eventTimer = 0, announcedAt = -Infinity;
 
-// Say a state that lasts; one that comes and goes is only shown.
-function sayState(text) {
+// Announce a state that lasts; a brief one is only shown.
+function announceState(text) {
   if (text === newestState) return;
   newestState = text;
   clearTimeout(stateTimer);
-  stateTimer = setTimeout(() => set($("state-said"), text), LASTING_MS);
+  stateTimer = setTimeout(() => set($("announced-state"), text), LASTING_MS);
 }
 
-// Say the newest of new events, which are oldest first, and how many there are: one sentence in twenty seconds.
-function sayEvents(added) {
-  unsaid.push(...added);
-  if (!unsaid.length || eventTimer) return;
+// Announce the newest of new events, which are oldest first, and their number: one sentence in twenty seconds.
+function announceEvents(added) {
+  unannounced.push(...added);
+  if (!unannounced.length || eventTimer) return;
   eventTimer = setTimeout(() => {
     eventTimer = 0;
-    if (!unsaid.length) return;
-    const others = unsaid.length > 1 ? `, and ${unsaid.length - 1} more` : "";
-    $("spoken").textContent = `New: ${describeEvent(unsaid.at(-1))}${others}`;
-    eventsSaidAt = performance.now();
-    unsaid = [];
-  }, Math.max(GATHERING_MS, eventsSaidAt + SUMMARY_MS - performance.now()));
+    if (!unannounced.length) return;
+    const others = unannounced.length > 1 ? `, and ${unannounced.length - 1} more` : "";
+    $("spoken").textContent = `New: ${describeEvent(unannounced.at(-1))}${others}`;
+    announcedAt = performance.now();
+    unannounced = [];
+  }, Math.max(GATHERING_MS, announcedAt + SUMMARY_MS - performance.now()));
 }
 
-function forgetUnsaid() { unsaid = []; }
+// Show the connection of a page in its header, and announce it.
+function showConnection(state, text) {
+  set($("state"), text);
+  $("state").className = `chip ${state}`;
+  announceState(text);
+}
+
+function forgetUnannounced() { unannounced = []; }

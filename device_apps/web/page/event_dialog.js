@@ -16,7 +16,7 @@ async function openEvent(id, isFromAddress = false) {
       showMissing(error.message);
       return say(error.message);
     }
-    showState("away", "No connection");
+    showConnection("away", "No connection");
     if (!item) return;
     event = item.event;
   }

@@ -22,7 +22,7 @@ function showEvent(event) {
   if (paused) return held.push(event);
   if (!addEvent(event)) return;
   filterEvents();
-  sayEvents([event]);
+  announceEvents([event]);
 }
 
 function showHeldEvents() {

@@ -26,12 +26,6 @@ async function ask(path, request = {}, onTag = () => {}) {
   return answer;
 }
 
-function showState(state, text) {
-  set($("state"), text);
-  $("state").className = `chip ${state}`;
-  sayState(text);
-}
-
 // Ask for the newest events, or those before the oldest one of the list; return what is new of them, null without an answer.
 async function load(before = "") {
   const asked = turn, query = filterQuery();
@@ -42,14 +36,14 @@ async function load(before = "") {
     const headers = before || !tag ? {} : { "If-None-Match": tag };
     const answer = await ask(`api/events?${query}`, { headers }, (received) => { tag = received; });
     if (asked !== turn) return null;
-    showState("live", "Connected");
+    showConnection("live", "Connected");
     if (!answer) return [];
     if (!before) newestTag = tag;
     showNames(answer);
     showTitle(answer.cameras);
     return before ? addOlder(answer, before) : addNewest(answer);
   } catch (error) {
-    if (asked === turn) showState("away", error.status ? error.message : "No connection");
+    if (asked === turn) showConnection("away", error.status ? error.message : "No connection");
     return null;
   }
 }
@@ -72,7 +66,7 @@ async function refresh() {
   const isFirst = !isLoaded, added = await load();
   await refreshDialog();
   if (!added || !added.length || isFirst) return;
-  sayEvents([...added].reverse());
+  announceEvents([...added].reverse());
 }
 
 async function applyFilter() {

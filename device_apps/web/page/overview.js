@@ -49,9 +49,7 @@ function show(cameras) {
 }
 
 function showLost() {
-  set($("state"), "No connection");
-  sayState("No connection");
-  $("state").className = "chip away";
+  showConnection("away", "No connection");
   for (const shown of cards.values()) {
     shown.item.classList.add("dim");
     set(shown.reason, "No connection to the program");
@@ -67,9 +65,7 @@ async function update() {
     if (!response.ok) throw new Error();
     const received = await response.json();
     $("logout").hidden = $("open-phone").hidden = !received.login;
-    set($("state"), "Connected");
-    sayState("Connected");
-    $("state").className = "chip live";
+    showConnection("live", "Connected");
     show(received.cameras);
   } catch {
     showLost();

@@ -67,7 +67,7 @@ function showState() {
     chip.className = `chip ${state}`;
     set(chip, STATES[state]);
   }
-  sayState(STATES[state]);
+  announceState(STATES[state]);
   imageState = state;
   nameImage();
   $("view").classList.toggle("dim", !live);
@@ -84,7 +84,7 @@ $("pause").onclick = () => {
   paused = !paused;
   $("pause").textContent = paused ? "Resume" : "Pause";
   showState();
-  if (paused) forgetUnsaid();
+  if (paused) forgetUnannounced();
   else showHeldEvents();
 };
 $("full").hidden = !document.fullscreenEnabled;
