@@ -282,7 +282,7 @@ def test_library_in_zip_file_has_shipped_models(tmp_path: Path) -> None:
         [sys.executable, tmp_path / "app.pyz"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
     )
     first, second, third = done.stdout.splitlines()
-    assert first == "True ['banana', 'banana-nano', 'banana-small', 'fruit-nano', 'fruit-small']"
+    assert first == "True ['banana', 'banana-nano', 'banana-small', 'fruit-book', 'fruit-nano', 'fruit-small']"
     assert second == "('apple', 'banana', 'orange') True"
     assert third.startswith("nanno: no such file (did you mean nano?); check the path, or name a shipped model")
 

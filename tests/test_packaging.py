@@ -21,7 +21,7 @@ from edge_ssd.cli import command_parser
 
 PACKAGES = ("edge_ssd/", "converters/", "device_apps/")
 # Boards download the wheel and store it on an SD card.
-MAX_WHEEL_BYTES = 5_000_000
+MAX_WHEEL_BYTES = 6_000_000
 # More than that: the pre-trained weights, which only training reads.
 MAX_WEIGHTS_BYTES = 15_000_000
 

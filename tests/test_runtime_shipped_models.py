@@ -16,7 +16,7 @@ from edge_ssd.runtime import shipped_models as shipped_models_module
 from edge_ssd.runtime.shipped_models import default_model, find_model, shipped_models
 
 FOLDER = REPOSITORY / "edge_ssd" / "models"
-NAMES = ["banana", "banana-nano", "banana-small", "fruit-nano", "fruit-small"]
+NAMES = ["banana", "banana-nano", "banana-small", "fruit-book", "fruit-nano", "fruit-small"]
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def test_find_model_finds_every_shipped_model() -> None:
         ("small", "fruit-small"),
         ("banana-nano", "banana-nano"),
         ("nano", "fruit-nano"),
+        ("book", "fruit-book"),
     ],
 )
 def test_find_model_accepts_short_and_full_names(model_folder: Path, given: str, name: str) -> None:
