@@ -11,7 +11,7 @@ import pytest
 from conftest import REPOSITORY
 
 from edge_ssd import Detector, box_iou, read_bundle
-from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.load import load_dataset
 from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
@@ -21,7 +21,7 @@ from edge_ssd.runtime.shipped_models import find_model, shipped_models
 FLOAT_MODELS = REPOSITORY / "converters" / "models"
 
 # Bundles and float models together.
-MAX_BYTES = 16_000_000
+MAX_BYTES = 22_000_000
 
 every_shipped = pytest.mark.parametrize("bundle_path", shipped_models().values(), ids=shipped_models())
 
@@ -94,8 +94,13 @@ def validation_images(bundle_path: Path, shared_data: Path) -> Dataset:
         return load_dataset(shared_data / "bananas", "val", labels=labels)
     photographs = load_dataset(shared_data / "fruit_photos", None, labels=labels)
     # The 40 that tests/benchmarks/pretraining/cutouts.py holds out.
-    in_order = sorted(photographs.samples, key=lambda sample: hashlib.sha256(sample.path.stem.encode()).hexdigest())
-    return photographs.with_samples(tuple(in_order[:40]))
+    # In the folder's order, as the cards' commands read them: it decides between equal scores.
+    held_out = set(sorted(photographs.samples, key=digest_of_name)[:40])
+    return photographs.with_samples(tuple(sample for sample in photographs.samples if sample in held_out))
+
+
+def digest_of_name(sample: Sample) -> str:
+    return hashlib.sha256(sample.path.stem.encode()).hexdigest()
 
 
 def float_model(bundle_path: Path) -> Path:
