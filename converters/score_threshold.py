@@ -94,6 +94,8 @@ def choose_threshold(config: ConversionConfig, scores: DetectionScores | None) -
         reason = f"default; no object is found with {chosen.threshold:g}"
     elif chosen.threshold > _MAX_THRESHOLD or recall < _MIN_RECALL_KEPT * recall_before:
         reason = f"default; at most {limit:g} per 100 images would take {chosen.threshold:g}, with recall {recall:.2f}"
+        if 100 * default.in_background > limit * default.num_background:
+            reason += "; it sees objects in images without any: train with such images, train --background DIR"
     else:
         return ThresholdChoice(chosen.threshold, "chosen", "", chosen)
     return ThresholdChoice(DEFAULT_THRESHOLD, "default", reason, default)

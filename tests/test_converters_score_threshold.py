@@ -56,6 +56,11 @@ DEFAULT = (0.5, "default")
         ),
         (scores([0.961], 100), DEFAULT, "(default; at most 1 per 100 images would take 0.97, with recall 0.25): 1.0"),
         (scores([0.93], 100), DEFAULT, "(default; at most 1 per 100 images would take 0.94, with recall 0.25)"),
+        (
+            scores([], 100, background=[0.97] * 60, num_background=100),
+            DEFAULT,
+            "with recall 0.25; it sees objects in images without any: train with such images, train --background DIR):",
+        ),
         (scores([0.93], 100, found=(0.95, 0.96)), chosen(0.94), "recall 0.50"),
         (scores([], 100, found=()), DEFAULT, "0.5 (default; no object is found with 0.5): 0.0"),
     ],

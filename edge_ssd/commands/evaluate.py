@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  edge-ssd evaluate run/model.keras --data bananas\n"
         "  edge-ssd evaluate banana.tflite --data bananas --split test --json\n"
-        "  edge-ssd evaluate nano --data bananas --background photos"
+        "  edge-ssd evaluate banana-nano --data bananas --background photos"
     )
     parser.add_argument(
         "model",
