@@ -71,6 +71,18 @@ def test_images_with_labeled_objects_are_refused(tmp_path: Path, labeled: Datase
         load_background([labeled.root], labeled)
 
 
+def test_folder_whose_label_files_name_the_classes_is_refused(tmp_path: Path, labeled: Dataset) -> None:
+    write_image(tmp_path / "photos" / "x.png")
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    write_text(tmp_path / "photos" / "labels.csv", f"{header}x.png,64,48,b,1,1,9,9\n")
+    assert names(load_background([tmp_path / "photos"], labeled)) == ["x.png"]
+    write_text(tmp_path / "photos" / "labels.csv", f"{header}x.png,64,48,b,1,1,9,9\nx.png,64,48,a,1,1,9,9\n")
+    with pytest.raises(
+        DataError, match=r"photos: its label files name 1 object of the model's classes, such as 'a' in x"
+    ):
+        load_background([tmp_path / "photos"], labeled)
+
+
 def test_images_without_objects_of_the_dataset_are_not_counted_twice(tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         write_image(tmp_path / name)

@@ -95,7 +95,7 @@ def test_new_and_left_out_top_down_paths_are_named(source: TinySSD) -> None:
     ("change", "message"),
     [
         ({"base_channels": (8, 16)}, "its first blocks have 8,8 channels, those of this network 8,16"),
-        ({"block_channels": (16,)}, "--block-channels 8 --width 1"),
+        ({"block_channels": (16,)}, "add --base-channels 8,8 --block-channels 8 --width 1, or"),
         ({"down_sampling": "stride"}, "it halves maps by 'pool', this network by 'stride': add --down-sampling pool"),
         ({"input_scale": 1}, "add --input-scale 0.00392156862745098"),
     ],

@@ -15,6 +15,7 @@ from edge_ssd.training import pretrained_weights
 from edge_ssd.training.initial_weights import InitialWeights, copy_weights
 from edge_ssd.training.model.tiny_ssd import TinySSD
 from edge_ssd.training.pretrained_weights import (
+    load_pretrained_weights,
     pretrained_name,
     read_pretrained_weights,
     write_pretrained_weights,
@@ -57,6 +58,21 @@ def test_damaged_or_missing_file_is_one_line(content: bytes | None, tmp_path: Pa
         read_pretrained_weights(path, "mine")
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = TinySSD(tiny_ssd(("a",), **OPTIONS))
+    model.weights[0].assign(np.full(model.weights[0].shape, np.nan))
+    write_pretrained_weights(model, tmp_path / "small.npz")
+    with pytest.raises(ModelError, match=r"0 has values that are not finite\); install edge-ssd again"):
+        read_pretrained_weights(tmp_path / "small.npz", "mine")
+
+
+def test_file_of_another_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = pretrained_weights._path("small")
+    monkeypatch.setattr(pretrained_weights, "_path", lambda name: small)
+    with pytest.raises(ModelError, match=r"small\.npz: has the weights of another network than 'nano'; install"):
+        load_pretrained_weights("nano")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -71,9 +87,6 @@ def test_damaged_or_missing_file_is_one_line(content: bytes | None, tmp_path: Pa
     ],
 )
 def test_networks_start_from_the_weights_of_which_they_can_take_the_most(
-    options: dict[str, object], expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, object], expected: str | None
 ) -> None:
-    monkeypatch.setattr(pretrained_weights, "_path", lambda name: tmp_path / f"{name}.npz")
-    for name in NETWORKS:
-        (tmp_path / f"{name}.npz").touch()
     assert pretrained_name(tiny_ssd(("a",), **options)) == expected

@@ -274,6 +274,11 @@ def _start_from(args: argparse.Namespace) -> Path | Literal["pretrained"] | None
     from edge_ssd.runtime.network_file import read_network
     from edge_ssd.training.trunk import check_trunk
 
+    if args.start_from in NETWORKS and not Path(args.start_from).exists():
+        raise SettingError(
+            f"--from {args.start_from}: its pre-trained weights are the default start of --network {args.start_from}: "
+            "leave out --from"
+        )
     path = find_keras_file(args.start_from)
     named = {name: tiny_ssd(("object",), **_network_options(args, name)) for name in NETWORKS}
     check_trunk(path, read_network(path), named[args.network or "book"], named)

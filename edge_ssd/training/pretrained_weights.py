@@ -20,10 +20,9 @@ from edge_ssd.errors import ModelError
 from edge_ssd.network import NETWORKS, Network, tiny_ssd
 from edge_ssd.training.initial_weights import CLASS_HEAD, InitialWeights
 from edge_ssd.training.model.tiny_ssd import TinySSD, weights_by_layer
-from edge_ssd.training.trunk import num_common_blocks
+from edge_ssd.training.trunk import num_common_blocks, trunk_differences
 
 __all__ = [
-    "available_pretrained",
     "load_pretrained_weights",
     "pretrained_name",
     "read_pretrained_weights",
@@ -39,20 +38,18 @@ def pretrained_name(network: Network) -> str | None:
     The size of the input, the anchors and the classes may differ, since the layers of the trunk are convolutions. Of a
     network with other channels only the blocks before the first difference fit.
     """
-    sources = {name: tiny_ssd(network.labels, **NETWORKS[name]) for name in available_pretrained()}
+    sources = {name: tiny_ssd(network.labels, **options) for name, options in NETWORKS.items()}
     blocks = {name: num_common_blocks(source, network) for name, source in sources.items()}
-    best = max(blocks, key=blocks.__getitem__, default=None)
-    return best if best is not None and blocks[best] else None
-
-
-def available_pretrained() -> list[str]:
-    """Return the names of the networks whose pre-trained weights are shipped, the slowest first."""
-    return [name for name in NETWORKS if _path(name).is_file()]
+    best = max(blocks, key=blocks.__getitem__)
+    return best if blocks[best] else None
 
 
 def load_pretrained_weights(name: str) -> InitialWeights:
-    """Return the shipped weights of a named network; raise ModelError if the installation lacks them."""
-    return read_pretrained_weights(_path(name), f"pre-trained weights {name!r}")
+    """Return the shipped weights of a named network; raise ModelError if its file is missing, damaged or another's."""
+    initial = read_pretrained_weights(_path(name), f"pre-trained weights {name!r}")
+    if trunk_differences(initial.network, tiny_ssd(initial.network.labels, **NETWORKS[name])):
+        raise ModelError(f"{_path(name)}: has the weights of another network than {name!r}; install edge-ssd again")
+    return initial
 
 
 def read_pretrained_weights(path: Path, source: str) -> InitialWeights:
@@ -67,7 +64,10 @@ def read_pretrained_weights(path: Path, source: str) -> InitialWeights:
             network = Network.from_dict(json.loads(str(file[_NETWORK])))
             for key in file.files:
                 if key != _NETWORK:
-                    layers.setdefault(key.rpartition("/")[0], []).append(file[key].astype(np.float32))
+                    weight = file[key].astype(np.float32)
+                    if not np.isfinite(weight).all():
+                        raise ValueError(f"{key} has values that are not finite")
+                    layers.setdefault(key.rpartition("/")[0], []).append(weight)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path}: cannot read the pre-trained weights ({error}); install edge-ssd again") from None
     return InitialWeights(source, network, layers)

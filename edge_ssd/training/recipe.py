@@ -130,7 +130,7 @@ class Recipe:
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} must be in 0–1, got {getattr(self, name)!r}")
         if not 0 < self.background_share < 1:
-            raise RecipeError(f"background_share must be between 0 and 1, got {self.background_share!r}")
+            raise RecipeError(f"background_share must be above 0 and below 1, got {self.background_share!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise RecipeError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}")
         named_weights(self.class_weights)

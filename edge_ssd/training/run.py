@@ -22,7 +22,7 @@ from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.manifest import Manifest
 from edge_ssd.errors import DataError, ImageError, ModelError, SettingError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
-from edge_ssd.network import Network
+from edge_ssd.network import NETWORKS, Network
 from edge_ssd.training.best_model import BestModel
 from edge_ssd.training.divergence import has_collapsed, has_diverged, is_low, is_suspect
 from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
@@ -31,7 +31,7 @@ from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
 from edge_ssd.training.input.images import ImageDataset, load_images
 from edge_ssd.training.loss.class_weights import class_weights
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd, save_tiny_ssd
-from edge_ssd.training.pretrained_weights import available_pretrained, load_pretrained_weights, pretrained_name
+from edge_ssd.training.pretrained_weights import load_pretrained_weights, pretrained_name
 from edge_ssd.training.run_folder import (
     CHECKPOINT,
     CONFIG,
@@ -217,8 +217,9 @@ def _initial_weights(start_from: Path | Literal["pretrained"] | None, network: N
         return load_initial_weights(Path(start_from), network)
     name = pretrained_name(network)
     if name is None:
-        named = ", ".join(available_pretrained()) or "none"
-        _log.info("starts from random weights: no layer fits those of the pre-trained networks: %s", named)
+        _log.info(
+            "starts from random weights: no layer fits those of the pre-trained networks: %s", ", ".join(NETWORKS)
+        )
         return None
     return load_pretrained_weights(name)
 

@@ -31,8 +31,13 @@ def check_trunk(path: Path, source: Network, network: Network, named: Mapping[st
     if fitting is not None:
         advice = f"choose its network with --network {fitting}"
     else:
-        options = " ".join(option for _, option in differences)
-        advice = f"add {options}{' --width 1' if '-channels' in options else ''}"
+        options = [option for _, option in differences if "-channels" not in option]
+        if len(options) < len(differences):  # --width changes what is not stated, so both are stated
+            channels = (
+                f"--base-channels {_listed(source.base_channels)} --block-channels {_listed(source.block_channels)}"
+            )
+            options.append(f"{channels} --width 1")
+        advice = f"add {' '.join(options)}"
     raise ModelError(f"{path}: its trunk does not fit: {facts}: {advice}, or leave out --from")
 
 
@@ -45,12 +50,12 @@ def trunk_differences(source: Network, network: Network) -> list[tuple[str, str]
     if source.down_sampling != network.down_sampling:
         fact = f"it halves maps by {source.down_sampling!r}, this network by {network.down_sampling!r}"
         found.append((fact, f"--down-sampling {source.down_sampling}"))
-    common = min(len(source.block_channels), len(network.block_channels))
     for where, option, theirs, ours in (
         ("first blocks", "--base-channels", source.base_channels, network.base_channels),
-        ("blocks", "--block-channels", source.block_channels[:common], network.block_channels[:common]),
+        ("blocks", "--block-channels", source.block_channels, network.block_channels),
     ):
-        if theirs != ours:
+        common = min(len(theirs), len(ours)) if option == "--block-channels" else None
+        if theirs[:common] != ours[:common]:
             fact = f"its {where} have {_listed(theirs)} channels, those of this network {_listed(ours)}"
             found.append((fact, f"{option} {_listed(theirs)}"))
     return found
