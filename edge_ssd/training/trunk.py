@@ -31,18 +31,13 @@ def check_trunk(path: Path, source: Network, network: Network, named: Mapping[st
     if fitting is not None:
         advice = f"choose its network with --network {fitting}"
     else:
-        options = [option for _, option in differences if "-channels" not in option]
-        if len(options) < len(differences):  # --width changes what is not stated, so both are stated
-            channels = (
-                f"--base-channels {_listed(source.base_channels)} --block-channels {_listed(source.block_channels)}"
-            )
-            options.append(f"{channels} --width 1")
+        options = dict.fromkeys(option for _, option in differences)
         advice = f"add {' '.join(options)}"
     raise ModelError(f"{path}: its trunk does not fit: {facts}: {advice}, or leave out --from")
 
 
 def trunk_differences(source: Network, network: Network) -> list[tuple[str, str]]:
-    """Return each difference between the trunks of two networks, and the option that removes it."""
+    """Return each difference between the trunks of two networks, and the options that remove it."""
     found: list[tuple[str, str]] = []
     if (source.input.scale, source.input.offset) != (network.input.scale, network.input.offset):
         fact = f"it scales pixels by {source.input.scale:g}, this network by {network.input.scale:g}"
@@ -50,14 +45,15 @@ def trunk_differences(source: Network, network: Network) -> list[tuple[str, str]
     if source.down_sampling != network.down_sampling:
         fact = f"it halves maps by {source.down_sampling!r}, this network by {network.down_sampling!r}"
         found.append((fact, f"--down-sampling {source.down_sampling}"))
-    for where, option, theirs, ours in (
-        ("first blocks", "--base-channels", source.base_channels, network.base_channels),
-        ("blocks", "--block-channels", source.block_channels, network.block_channels),
-    ):
-        common = min(len(theirs), len(ours)) if option == "--block-channels" else None
-        if theirs[:common] != ours[:common]:
-            fact = f"its {where} have {_listed(theirs)} channels, those of this network {_listed(ours)}"
-            found.append((fact, f"{option} {_listed(theirs)}"))
+    # --width changes the channels that are not stated, so both lists are.
+    channels = (
+        f"--base-channels {_listed(source.base_channels)} --block-channels {_listed(source.block_channels)} --width 1"
+    )
+    common = min(len(source.block_channels), len(network.block_channels))
+    if source.base_channels != network.base_channels:
+        found.append((_channels_fact("first blocks", source.base_channels, network.base_channels), channels))
+    if source.block_channels[:common] != network.block_channels[:common]:
+        found.append((_channels_fact("blocks", source.block_channels, network.block_channels), channels))
     return found
 
 
@@ -74,6 +70,10 @@ def num_common_blocks(source: Network, network: Network) -> int:
         source.base_channels + source.block_channels, network.base_channels + network.block_channels, strict=False
     )
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _channels_fact(where: str, theirs: Sequence[int], ours: Sequence[int]) -> str:
+    return f"its {where} have {_listed(theirs)} channels, those of this network {_listed(ours)}"
 
 
 def _listed(channels: Sequence[int]) -> str:
