@@ -95,7 +95,8 @@ def test_threshold_is_changed_after_a_confirmation_and_reset(page: webdriver.Chr
     enter_threshold(page, "33")
     assert text(page, "question") == "Change the score threshold from 50 % to 33 %?"
     answer_question(page, "")
-    assert page.find_element(By.ID, "threshold").get_attribute("value") == "50"
+    # The browser tells the page that the dialog is closed in a later task.
+    wait(page, lambda b: b.find_element(By.ID, "threshold").get_attribute("value") == "50")
     assert camera.detector.min_score_threshold == 0.5
     enter_threshold(page, "33")
     answer_question(page, "yes")
