@@ -48,7 +48,7 @@ def test_each_batch_has_its_share_of_background_and_an_epoch_every_labeled_image
 
 def test_background_images_have_no_labels() -> None:
     recipe = replace(RECIPE, background_share=0.25)
-    for images, labels in training_batches(image_dataset(9, 3), recipe, 0):
+    for images, labels in training_batches(image_dataset(9, 3), recipe, range(1)):
         values = images.numpy()[:, 0, 0, 0]
         assert (values >= 200).sum() == 1
         expected = (values < 200) & ((values - 1) % 3 > 0)
@@ -80,7 +80,7 @@ def test_batches_have_one_shape_in_all_epochs_and_depend_on_the_epoch_only(chang
     recipe, dataset = replace(RECIPE, **change), image_dataset(8, 2)
     shapes = set()
     for epoch in (0, 3):
-        first, again = (list(training_batches(dataset, recipe, epoch)) for _ in range(2))
+        first, again = (list(training_batches(dataset, recipe, range(epoch, epoch + 1))) for _ in range(2))
         for (images, labels), (same_images, same_labels) in zip(first, again, strict=True):
             np.testing.assert_array_equal(images, same_images)
             np.testing.assert_array_equal(labels, same_labels)
@@ -89,3 +89,12 @@ def test_batches_have_one_shape_in_all_epochs_and_depend_on_the_epoch_only(chang
             if "copy_paste" not in change:  # images of one value, or of four
                 assert (max(values) > 1) == (epoch == 0)
     assert len(shapes) == 1
+
+
+def test_batches_of_several_epochs_are_those_of_each() -> None:
+    recipe, dataset = replace(RECIPE, mosaic=0.5, copy_paste=0.5, background_share=0.25), image_dataset(8, 2)
+    together = list(training_batches(dataset, recipe, range(1, 4)))
+    alone = [batch for epoch in (1, 2, 3) for batch in training_batches(dataset, recipe, range(epoch, epoch + 1))]
+    for (images, labels), (same_images, same_labels) in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(images, same_images)
+        np.testing.assert_array_equal(labels, same_labels)

@@ -173,7 +173,7 @@ def test_recipe_learns_in_one_graph(change: dict[str, object], trained_run: Trai
     losses = [trainer.fit_epoch(images).loss for _ in range(recipe.epochs)]
     assert losses[-1] < 0.8 * losses[0]
     # Targets, loss and metrics are in the graph.
-    graph = trainer.train_step.get_concrete_function(*next(iter(training_batches(images, recipe, 0)))).graph
+    graph = trainer.train_step.get_concrete_function(*next(iter(training_batches(images, recipe, range(1))))).graph
     kinds = {operation.type for operation in graph.get_operations()}
     for function in graph._functions.values():
         kinds |= {node.op for node in function.cached_definition.node_def}
@@ -210,7 +210,7 @@ def test_epoch_contains_every_image_once_in_seeded_order(trained_run: TrainedRun
     recipe = replace(RECIPE, flip=False)
 
     def order(epoch: int) -> list[int]:
-        epoch_images = np.concatenate([batch for batch, _ in training_batches(images, recipe, epoch)])
+        epoch_images = np.concatenate([batch for batch, _ in training_batches(images, recipe, range(epoch, epoch + 1))])
         return [int(np.abs(images.images - image).sum(axis=(1, 2, 3)).argmin()) for image in epoch_images]
 
     assert sorted(order(0)) == list(range(16))

@@ -21,6 +21,7 @@ from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
+from edge_ssd.training.input.batch_images import choose_batch_images
 from edge_ssd.training.input.images import ImageDataset
 from edge_ssd.training.input.pipeline import training_batches
 from edge_ssd.training.loss.detection_loss import DetectionLoss
@@ -105,6 +106,8 @@ class Trainer:
         self.train_step = tf.function(self._train_step, reduce_retracing=True)
         self._optimizer: keras.optimizers.Optimizer | None = None
         self._checkpoint = checkpoint
+        # Images, the next epoch, and its batches.
+        self._batches: tuple[ImageDataset, int, Iterator[tuple[tf.Tensor, tf.Tensor]]] | None = None
 
     def fit_epoch(self, dataset: ImageDataset, on_batch: Callable[[int, int], None] | None = None) -> EpochResult:
         """Train one epoch; ``on_batch`` is called with (batches done, batches in total).
@@ -112,13 +115,12 @@ class Trainer:
         Raises:
             ImageError: an image that is decoded on demand cannot be read.
         """
-        batches = training_batches(dataset, self.recipe, self.finished_epochs, self._workers)
-        num_batches = int(batches.cardinality())
+        num_batches = self._steps_per_epoch(dataset)
         self._build_optimizer(num_batches)
         self._sums.assign(tf.zeros(4, tf.float64))
         start, waiting = time.perf_counter(), 0.0
         try:
-            iterator = iter(batches)
+            iterator = self._batches_from(dataset, self.finished_epochs)
             for i in range(1, num_batches + 1):
                 requested = time.perf_counter()
                 images, labels = next(iterator)
@@ -136,6 +138,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         self._average_statistics()
         self.finished_epochs += 1
+        self._batches = dataset, self.finished_epochs, iterator
         return EpochResult(
             self.finished_epochs,
             loss / num_batches,
@@ -184,7 +187,17 @@ class Trainer:
             variable.assign(value)
 
     def _steps_per_epoch(self, dataset: ImageDataset) -> int:
-        return int(training_batches(dataset, self.recipe, 0, self._workers).cardinality())
+        return len(choose_batch_images(dataset, self.recipe, 0, self._workers).images)
+
+    def _batches_from(self, dataset: ImageDataset, epoch: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Return an iterator over the batches from the start of ``epoch`` on: that of the epoch before, if it fits."""
+        if self._batches is not None and self._batches[0] is dataset and self._batches[1] == epoch:
+            iterator = self._batches[2]
+        else:
+            epochs = range(epoch, max(self.recipe.epochs, epoch + 1))
+            iterator = iter(training_batches(dataset, self.recipe, epochs, self._workers))
+        self._batches = None  # it is valid again at the end of the epoch
+        return iterator
 
     def _state(self) -> dict[str, list[Any]]:
         """Return all variables of the training by their group in the checkpoint."""

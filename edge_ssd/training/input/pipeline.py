@@ -20,34 +20,51 @@ __all__ = ["augment_batch", "training_batches"]
 
 
 def training_batches(
-    dataset: ImageDataset, recipe: Recipe, epoch: int, workers: Workers = SINGLE_WORKER
+    dataset: ImageDataset, recipe: Recipe, epochs: range, workers: Workers = SINGLE_WORKER
 ) -> tf.data.Dataset:
-    """Return the batches of an epoch: float32 images [B, H, W, 3] in 0–255 and labels [B, M, 5].
+    """Return the batches of consecutive epochs: float32 images [B, H, W, 3] in 0–255 and labels [B, M, 5].
 
     The images are those of :func:`~edge_ssd.training.input.batch_images.choose_batch_images`. They and the augmentation
     depend only on the recipe's seed and the epoch, so that a resumed run sees the same batches. Several workers see the
     images that a single worker would see, with other augmentations.
 
+    It is one pipeline for all epochs, because building one takes as long as a few batches: a small dataset has no more
+    in an epoch.
+
     Raises:
         SettingError: the workers cannot share a batch evenly.
     """
-    chosen = choose_batch_images(dataset, recipe, epoch, workers)
-    num_steps, share = chosen.images.shape
-    num_partners = chosen.partners.shape[-1]
+    with_mosaics = [epoch for epoch in epochs if recipe.is_mosaic_epoch(epoch)]
+    others = range(epochs.start + len(with_mosaics), epochs.stop)
+    parts = [range(epochs.start, others.start), others]  # the mosaics are in the first epochs of a run
+    pipelines = [_epochs_of_a_kind(dataset, recipe, part, workers) for part in parts if part]
+    return functools.reduce(tf.data.Dataset.concatenate, pipelines).prefetch(2)
+
+
+def _epochs_of_a_kind(dataset: ImageDataset, recipe: Recipe, epochs: range, workers: Workers) -> tf.data.Dataset:
+    """Return the batches of ``epochs``, which all have mosaics or all have none."""
+    choose = functools.lru_cache(maxsize=2)(functools.partial(choose_batch_images, dataset, recipe, workers=workers))
+    num_steps, share = choose(epochs.start).images.shape
+    num_partners = choose(epochs.start).partners.shape[-1]
+    mosaics = recipe.is_mosaic_epoch(epochs.start)
+
+    def fetch(epoch: int, step: int) -> tuple[ImageArray, FloatArray]:
+        return dataset.take(choose(int(epoch)).images[step])
+
+    def fetch_partners(epoch: int, step: int) -> tuple[ImageArray, FloatArray]:
+        return dataset.take(choose(int(epoch)).partners[step])
+
+    def prepare(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        at = number // num_steps, number % num_steps
+        images, labels = _fetched(fetch, at, (share,), dataset)
+        partners = _fetched(fetch_partners, at, (share, num_partners), dataset) if num_partners else None
+        epoch, step = at
+        seed = _seed(recipe, epoch, step * workers.count + workers.index)
+        return _augment_function(recipe, mosaics, rows)(images, labels, seed, partners)
+
     rows = mosaic_rows(dataset.labels) if recipe.mosaic > 0 else None
-
-    def fetch(step: int) -> tuple[ImageArray, FloatArray]:
-        return dataset.take(chosen.images[step])
-
-    def fetch_partners(step: int) -> tuple[ImageArray, FloatArray]:
-        return dataset.take(chosen.partners[step])
-
-    def prepare(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = _fetched(fetch, step, (share,), dataset)
-        partners = _fetched(fetch_partners, step, (share, num_partners), dataset) if num_partners else None
-        return augment_batch(images, labels, recipe, epoch, step * workers.count + workers.index, partners, rows)
-
-    return tf.data.Dataset.range(num_steps).map(prepare, num_parallel_calls=1).prefetch(2)
+    numbers = tf.data.Dataset.range(epochs.start * num_steps, epochs.stop * num_steps)
+    return numbers.map(prepare, num_parallel_calls=1)
 
 
 def augment_batch(
@@ -55,7 +72,7 @@ def augment_batch(
     labels: tf.Tensor,
     recipe: Recipe,
     epoch: int,
-    step: tf.Tensor | int,
+    step: int,
     partners: tuple[tf.Tensor, tf.Tensor] | None = None,
     label_rows: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -65,18 +82,23 @@ def augment_batch(
     :func:`~edge_ssd.training.input.batch_images.choose_partners`; None if K is 0. ``label_rows`` are
     those of :func:`~edge_ssd.training.input.label_rows.mosaic_rows` if the recipe has mosaics.
     """
-    seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
-    return _augment_function(recipe, recipe.is_mosaic_epoch(epoch), label_rows)(images, labels, seed, partners)
+    function = _augment_function(recipe, recipe.is_mosaic_epoch(epoch), label_rows)
+    return function(images, labels, _seed(recipe, epoch, step), partners)
+
+
+def _seed(recipe: Recipe, epoch: tf.Tensor | int, step: tf.Tensor | int) -> tf.Tensor:
+    """Return the seed of a batch's augmentation, int32 [2]."""
+    return tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
 
 
 def _fetched(
-    fetch: Callable[[int], tuple[ImageArray, FloatArray]],
-    step: tf.Tensor,
+    fetch: Callable[[int, int], tuple[ImageArray, FloatArray]],
+    at: tuple[tf.Tensor, tf.Tensor],
     shape: tuple[int, ...],
     dataset: ImageDataset,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the images [*shape, H, W, 3] and labels [*shape, M, 5] of ``fetch`` in the graph."""
-    images, labels = tf.numpy_function(fetch, [step], (tf.uint8, tf.float32), stateful=False)
+    """Return in the graph what ``fetch`` returns for (epoch, step): images [*shape, H, W, 3], labels [*shape, M, 5]."""
+    images, labels = tf.numpy_function(fetch, at, (tf.uint8, tf.float32), stateful=False)
     images.set_shape((*shape, *dataset.images.shape[1:]))
     labels.set_shape((*shape, *dataset.labels.shape[1:]))
     return images, labels
