@@ -54,6 +54,8 @@ _log = logging.getLogger(__name__)
 
 # Seconds between two drawings of the history, and before the first: one takes half a second, as long as a short epoch.
 _CURVE_SECONDS = 30.0
+# Seconds between two writings of the model, which takes 0.2 s. A resumed run writes it from the checkpoint of each epoch.
+_MODEL_SECONDS = 5.0
 
 
 def train(
@@ -134,7 +136,7 @@ def train(
     own_split = HeldOut() if config.validation_split is None else HeldOut.of(validation)
     trainer.ema_model.held_out = own_split if config.held_out is None else config.held_out
     history: list[HistoryRow] = []
-    drawn_at = time.monotonic()
+    drawn_at, written_at = time.monotonic(), -math.inf
     try:
         if resume:
             if trainer.restore(train_images) and workers.is_chief:
@@ -192,7 +194,10 @@ def train(
                     drawn_at = time.monotonic()
                 if not suspect:
                     trainer.save()
-                    _save_model(trainer, history, folder)
+                    is_due = time.monotonic() - written_at >= _MODEL_SECONDS
+                    if is_due or config.recipe.keeps_best_epoch or _is_finished(trainer, history):
+                        _save_model(trainer, history, folder)
+                        written_at = time.monotonic()
                     best.update(row)
                 if events is not None:
                     events.add(row)
