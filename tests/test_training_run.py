@@ -341,6 +341,7 @@ def test_exploding_loss_keeps_checkpoint_before_it_and_model_of_best_epoch(
         checkpoints.append((tmp_path / "checkpoint.npz").read_bytes())
 
     monkeypatch.setattr(Trainer, "fit_epoch", explode)
+    monkeypatch.setattr("edge_ssd.training.run._MODEL_SECONDS", 0)
     state_precisions(monkeypatch, 0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
     config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, optimizer="sgd", **FAST_LOSS))
     with pytest.raises(ModelError, match=r"epoch 7: the loss is 90, its lowest was 3; .* \(epoch 2, AP 0\.500\)"):

@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 # Seconds between two drawings of the history, and before the first: one takes half a second, as long as a short epoch.
 _CURVE_SECONDS = 30.0
-# Seconds between two writings of the model, which takes 0.2 s. A resumed run writes it from the checkpoint of each epoch.
+# Seconds between two writings of the model, which takes 0.2 s; the checkpoint of each epoch has its weights too.
 _MODEL_SECONDS = 5.0
 
 
