@@ -360,6 +360,7 @@ def test_precision_that_falls_to_zero_stops_and_keeps_model_of_best_epoch(
     trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = []
+    monkeypatch.setattr("edge_ssd.training.run._MODEL_SECONDS", 0)
     state_precisions(monkeypatch, 0.3, 0.5, 0.4, 0.0, 0.0, 0.0)
     config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, **FAST))
     words = (
