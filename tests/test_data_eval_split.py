@@ -11,6 +11,7 @@ from label_writers import write_d2l_split, write_image
 from edge_ssd.data.eval_split import EvalSplit, load_calibration_split, load_eval_split
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.load import open_dataset
+from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 LABELS = ("thing",)
@@ -48,6 +49,23 @@ def test_eval_split_is_val_else_test_else_all_of_an_undivided_dataset(
         images, name = load_eval_split(folder, LABELS, split, limit=limit)
         assert (len(images), name) == (size, expected[1])
     assert len(load_calibration_split(folder, LABELS, None)) == 5
+
+
+def test_class_numbers_that_get_the_names_of_a_model_with_other_classes_are_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_split(tmp_path / "set", 5)
+    message = "its labels are numbers, read as the model's classes in their order: 0 is 'apple'; --classes 0=NAME"
+    for labels, classes, is_warned in [
+        (LABELS, None, False),
+        (("apple", "banana"), None, True),
+        (("apple", "banana"), "0=banana", False),
+    ]:
+        caplog.clear()
+        load_eval_split(open_dataset(DataSource(tmp_path, classes=classes)), labels)
+        assert any(message in record.getMessage() for record in caplog.records) == is_warned
+    with pytest.raises(DataError, match="its labels are numbers"):
+        load_eval_split(open_dataset(DataSource(tmp_path, strict=True)), ("apple", "banana"))
 
 
 @pytest.mark.parametrize("split", [None, "val"])

@@ -14,7 +14,7 @@ from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 from edge_ssd.network import MAX_LABEL_LENGTH, MAX_LABELS
 
-__all__ = ["map_classes", "refuse_unknown_classes", "refuse_unusable_classes"]
+__all__ = ["map_classes", "refuse_unknown_classes", "refuse_unusable_classes", "report_numbered_classes"]
 
 _NAMED = 20
 
@@ -46,6 +46,18 @@ def map_classes(
     if labels is not None and not parsed.has_class_names:
         return ClassMapping((*labels[: len(names)], *names[len(labels) :]), tuple(labels))
     return ClassMapping(names, names)
+
+
+def report_numbered_classes(source: DataSource, parsed: ParsedDataset, labels: Sequence[str] | None) -> list[Problem]:
+    """Return a notice if bare class ids get the names of a model that has another number of classes."""
+    names = parsed.class_names
+    if labels is None or source.classes is not None or parsed.has_class_names or len(names) in (0, len(labels)):
+        return []
+    reading = ", ".join(f"{index} is {label!r}" for index, label in enumerate(labels[: min(len(names), 3)]))
+    message = (
+        f"its labels are numbers, read as the model's classes in their order: {reading}; --classes 0=NAME,… names them"
+    )
+    return [Problem(source.folder, message, doubt="classes")]
 
 
 def refuse_unusable_classes(root: Path, labels: Sequence[str]) -> None:

@@ -62,6 +62,9 @@ def load_eval_split(
     else:
         dataset, name = folder.load(split, labels), split
     dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
+    for notice in dataset.notices:
+        if notice.doubt == "classes":
+            _log.warning("%s", notice)
     with Progress("checking", "images") as progress:
         dataset = folder.drop_damaged(subsample_evenly(dataset, limit), progress)
     if to_measure and not dataset.num_boxes:

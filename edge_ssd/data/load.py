@@ -17,7 +17,12 @@ from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.check_images import ImageChecks, drop_damaged
-from edge_ssd.data.class_selection import map_classes, refuse_unknown_classes, refuse_unusable_classes
+from edge_ssd.data.class_selection import (
+    map_classes,
+    refuse_unknown_classes,
+    refuse_unusable_classes,
+    report_numbered_classes,
+)
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.detect_format import detect_format, list_files
 from edge_ssd.data.file_tree import FileTree
@@ -216,6 +221,7 @@ class DatasetFolder:
         notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
         notices += report_enclosing_boxes(root, images)
         notices += [self._box_reader.notice] if self._box_reader.notice else []
+        notices += report_numbered_classes(self.source, self.annotations, labels)
         notices += [*self._other_formats, *self._label_folders, *report_assumed_background(root, images)]
         doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]
         if strict and (problems or doubts):
