@@ -396,7 +396,7 @@ def test_best_epoch_is_kept_without_stopping_early(
 
 def test_trunk_rate_keeps_the_trunk_and_trains_the_heads(trained_run: TrainedRun, tmp_path: Path) -> None:
     config = replace(trained_run.config, recipe=replace(trained_run.config.recipe, trunk_rate=0.0, ema_decay=0.0))
-    with pytest.raises(SettingError, match=r"--trunk-rate slows down .* add --from"):
+    with pytest.raises(SettingError, match=r"--trunk-rate slows down .* with --from MODEL"):
         train(config, *trained_run.datasets, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     source = trained_run.folder / "model.keras"

@@ -110,8 +110,8 @@ def train(
     start = config.start if resume else "random weights" if initial is None else initial.source
     if initial is None and not resume and config.recipe.trunk_rate != 1:
         raise SettingError(
-            "--trunk-rate slows down the layers before the heads, which start at random here: add --from MODEL.keras, "
-            "or leave it out"
+            "--trunk-rate slows down the layers before the heads, which start at random here: start from pre-trained "
+            "weights (a named --network without --from none) or with --from MODEL.keras, or leave it out"
         )
     teacher = None if config.teacher is None else load_tiny_ssd(config.teacher)
     weights = class_weights(config.recipe, training)
