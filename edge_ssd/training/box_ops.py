@@ -25,14 +25,20 @@ def box_iou(boxes1: tf.Tensor, boxes2: tf.Tensor) -> tf.Tensor:
 
 def box_intersection(boxes1: tf.Tensor, boxes2: tf.Tensor) -> tf.Tensor:
     """Return the areas of the intersections of boxes [..., 4] that broadcast against each other, xyxy."""
-    size = tf.nn.relu(tf.minimum(boxes1[..., 2:], boxes2[..., 2:]) - tf.maximum(boxes1[..., :2], boxes2[..., :2]))
-    return size[..., 0] * size[..., 1]
+    width, height = (
+        tf.nn.relu(tf.minimum(boxes1[..., i + 2], boxes2[..., i + 2]) - tf.maximum(boxes1[..., i], boxes2[..., i]))
+        for i in (0, 1)  # one coordinate at a time: broadcasting pairs of numbers takes three times as long
+    )
+    return width * height
 
 
 def center_inside(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
     """Return the mask [...] of ``boxes`` [..., 4] whose center is strictly inside ``regions`` [..., 4], both xyxy."""
-    center = (boxes[..., :2] + boxes[..., 2:]) / 2
-    return tf.reduce_all((center > regions[..., :2]) & (center < regions[..., 2:]), axis=-1)
+    is_inside_x, is_inside_y = (
+        (center > regions[..., i]) & (center < regions[..., i + 2])
+        for i, center in enumerate(tf.unstack((boxes[..., :2] + boxes[..., 2:]) / 2, axis=-1))
+    )
+    return is_inside_x & is_inside_y
 
 
 def encode_boxes(anchors: tf.Tensor, boxes: tf.Tensor, coding: BoxCoding) -> tf.Tensor:

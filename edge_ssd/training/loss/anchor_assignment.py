@@ -36,23 +36,27 @@ def multibox_target(anchors: tf.Tensor, labels: tf.Tensor, iou_threshold: float 
     """
     num_anchors, num_rows = tf.shape(anchors)[0], tf.shape(labels)[1]
     real = labels[..., 0] >= 0
-    iou = box_iou(anchors[None, :, None, :], labels[:, None, :, 1:])  # [B, A, M]
-    iou = tf.where(real[:, None, :], iou, -1.0)
-    assigned = tf.where(tf.reduce_max(iou, axis=2) >= iou_threshold, tf.argmax(iou, axis=2, output_type=tf.int32), -1)
+    iou = box_iou(anchors, labels[:, :, None, 1:])  # [B, M, A]
+    iou = tf.where(real[:, :, None], iou, -1.0)
+    assigned = tf.where(tf.reduce_max(iou, axis=1) >= iou_threshold, tf.argmax(iou, axis=1, output_type=tf.int32), -1)
 
     # Every object takes its best anchor, the pair with the highest IoU first; each anchor is taken once. One turn
-    # handles one object of every image.
-    def take_best(turn: tf.Tensor, iou: tf.Tensor, assigned: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        flat = tf.reshape(iou, (tf.shape(iou)[0], -1))
-        best = tf.argmax(flat, axis=1, output_type=tf.int32)
-        is_pair = tf.reduce_max(flat, axis=1) >= 0
-        anchor = tf.one_hot(best // num_rows, num_anchors, on_value=True, off_value=False) & is_pair[:, None]
-        row = tf.one_hot(best % num_rows, num_rows, on_value=True, off_value=False) & is_pair[:, None]
-        assigned = tf.where(anchor, (best % num_rows)[:, None], assigned)
-        taken = tf.where(anchor[:, :, None] | row[:, None, :], -1.0, iou)
-        return turn + 1, tf.ensure_shape(taken, iou.shape), assigned
+    # handles one object of every image. One of the M best anchors of an object is left when its turn comes, so that
+    # the turns need not look at the others.
+    values, anchor_ids = tf.math.top_k(iou, k=tf.minimum(num_rows, num_anchors))  # [B, M, K]
+    rows = tf.range(num_rows)[None, :, None]
+    pairs = anchor_ids * num_rows + rows  # of equal IoU the first anchor, then the first object
 
-    _, _, assigned = tf.while_loop(lambda turn, _iou, _assigned: turn < num_rows, take_best, (0, iou, assigned))
+    def take_best(turn: tf.Tensor, values: tf.Tensor, assigned: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        best = tf.reduce_max(values, axis=(1, 2), keepdims=True)
+        pair = tf.reduce_min(tf.where(values == best, pairs, pairs.dtype.max), axis=(1, 2), keepdims=True)
+        anchor, row = pair // num_rows, pair % num_rows  # [B, 1, 1]
+        is_taken = (tf.range(num_anchors) == anchor[:, 0]) & (best[:, 0] >= 0)
+        assigned = tf.where(is_taken, row[:, 0], assigned)
+        values = tf.where((anchor_ids == anchor) | (rows == row), -1.0, values)
+        return turn + 1, values, assigned
+
+    _, _, assigned = tf.while_loop(lambda turn, _values, _assigned: turn < num_rows, take_best, (0, values, assigned))
     return _gather(anchors, labels, assigned, tf.cast(assigned >= 0, tf.float32))
 
 
@@ -88,13 +92,13 @@ def task_aligned_target(
 
     iou = tf.where(candidate, box_iou(boxes[:, None], objects), 0.0)  # [B, M, A]
     class_ids = tf.maximum(tf.cast(labels[..., 0], tf.int32), 0)
-    score = tf.gather(tf.transpose(scores, (0, 2, 1)), class_ids, batch_dims=1)  # [B, M, A]
-    alignment = tf.where(candidate, tf.pow(score, alpha) * tf.pow(iou, beta) + 1e-9, 0.0)
+    score = tf.gather(tf.transpose(tf.pow(scores, alpha), (0, 2, 1)), class_ids, batch_dims=1)  # [B, M, A]
+    alignment = tf.where(candidate, score * tf.pow(iou, beta) + 1e-9, 0.0)
     kth_best = tf.math.top_k(alignment, k=top_k, sorted=True).values[..., -1:]
     positive = candidate & (alignment >= kth_best)
 
     owner = tf.argmax(tf.where(positive, iou, -1.0), axis=1, output_type=tf.int32)  # [B, A]
-    positive &= tf.transpose(tf.one_hot(owner, num_rows, on_value=True, off_value=False), (0, 2, 1))
+    positive &= tf.one_hot(owner, num_rows, on_value=True, off_value=False, axis=1)
     alignment = tf.where(positive, alignment, 0.0)
     best_iou = tf.reduce_max(tf.where(positive, iou, 0.0), axis=2, keepdims=True)
     best_alignment = tf.reduce_max(alignment, axis=2, keepdims=True)
