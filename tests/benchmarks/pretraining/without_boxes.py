@@ -85,7 +85,10 @@ def parse_arguments() -> argparse.Namespace:
 
 def views(pool: Path, image: PoolImage, seed: int) -> tuple[Image, Image]:
     """Return an image, and a crop of it that its position and ``seed`` fix."""
-    whole = cv2.cvtColor(np.asarray(cv2.imread(str(pool / image.file)), np.uint8), cv2.COLOR_BGR2RGB)
+    pixels = cv2.imread(str(pool / image.file))
+    if pixels is None:
+        sys.exit(f"{pool / image.file}: cannot be read")
+    whole = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     random = np.random.default_rng([seed, image.position])
     scale = np.sqrt(random.uniform(_SMALLEST_CROP, _LARGEST_CROP))
     height, width = (max(1, int(side * scale)) for side in whole.shape[:2])
